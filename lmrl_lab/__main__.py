@@ -1,0 +1,131 @@
+"""The command line: `python -m lmrl_lab generate|train|evaluate|doctor`, the same verbs as in a notebook."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def _context(text: str) -> str | int:
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def _setting(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=VALUE")
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            pass
+    return name, value
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m lmrl_lab", description="Multi-turn RL with language models, from a shell.")
+    verbs = top.add_subparsers(dest="verb", required=True)
+
+    p = verbs.add_parser("generate", help="write behaviour data to a file")
+    p.add_argument("task")
+    p.add_argument("--size", type=int, help="episodes (default: the task's own number)")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--out", type=Path, required=True, metavar="FILE", help=".jsonl or .jsonl.gz")
+
+    p = verbs.add_parser("train", help="train an agent into a run folder")
+    p.add_argument("algorithm")
+    p.add_argument("task")
+    p.add_argument("--data", type=Path, metavar="FILE", help="Episodes (default: generated with seed 0)")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--model", metavar="PATH", help="a causal language model (default: a tiny GPT-2 from nothing)")
+    p.add_argument("--context", type=_context, help="turn, episode, or a number of earlier turns")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR")
+    p.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+    p.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", dest="settings",
+                   help="a setting of the algorithm, say steps=100; may be repeated")
+
+    p = verbs.add_parser("evaluate", help="play with an agent or a scripted policy and print its score")
+    p.add_argument("agent", help="a run folder, a saved agent, or the name of a scripted policy")
+    p.add_argument("task", nargs="?", help="needed for scripted policies")
+    p.add_argument("--episodes", type=int)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--temperature", type=float, help="1 samples, 0 is greedy (default: as saved)")
+    p.add_argument("--legal-only", action="store_true", help="choose among legal actions only")
+    p.add_argument("--save-episodes", type=Path, metavar="FILE")
+
+    verbs.add_parser("doctor", help="versions, device, and what is missing")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        return globals()[f"_{options.verb}"](options)
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as error:
+        print(f"stopped: {error}", file=sys.stderr)
+        return 130
+
+
+def _generate(options) -> int:
+    from lmrl_lab.data import generate
+    from lmrl_lab.episode import write_episodes
+    if options.out.exists():
+        raise FileExistsError(f"{options.out} exists; nothing was written")
+    if not options.out.name.endswith((".jsonl", ".jsonl.gz")):
+        raise ValueError(f"{options.out}: episodes are written to .jsonl or .jsonl.gz")
+    episodes = generate(options.task, options.size, options.seed)
+    write_episodes(options.out, episodes)
+    print(f"{len(episodes)} episodes of {options.task} in {options.out}")
+    return 0
+
+
+def _train(options) -> int:
+    from lmrl_lab.algorithms import train
+    from lmrl_lab.episode import read_episodes
+    episodes = read_episodes(options.data, options.task) if options.data else None
+
+    def tell(row, history):
+        print(f"step {row['step']:6d}  loss {row['loss']:.4f}  {row['seconds']:6.1f} CPU s", flush=True)
+
+    train(options.algorithm, options.task, episodes, seed=options.seed, model=options.model, context=options.context,
+          out=options.out, resume=options.resume, callback=tell, **dict(options.settings))
+    print(f"the agent is in {options.out / 'agent'}")
+    return 0
+
+
+def _evaluate(options) -> int:
+    from lmrl_lab.data import write_atomically
+    from lmrl_lab.episode import write_episodes
+    from lmrl_lab.evaluation import evaluate
+    folder, task = Path(options.agent), options.task
+    if folder.exists():
+        from lmrl_lab.agent import load_agent
+        policy = load_agent(folder)
+        changes = {"temperature": options.temperature, "legal_only": options.legal_only or None}
+        policy = policy.with_decoding(**{k: v for k, v in changes.items() if v is not None})
+        task = task or policy.task
+    elif task is None:
+        raise ValueError(f"there is no folder '{folder}'; for a scripted policy name the task too")
+    else:
+        policy = options.agent
+    result, episodes = evaluate(policy, task, options.episodes, options.seed, return_episodes=True)
+    print(result)
+    if (folder / "config.json").exists():
+        write_atomically(folder / "score.json", result.to_json())
+    if options.save_episodes:
+        write_episodes(options.save_episodes, episodes)
+    return 0
+
+
+def _doctor(options) -> int:
+    from lmrl_lab.checkup import doctor
+    doctor(verbose=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,323 @@
+"""Agent: a language model that plays. Decoding with a key-value cache kept across turns; saving and loading.
+
+No env and no loss here. `rollout.ReferenceAgent` is the slow twin that this file is tested against.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer, DynamicCache, PreTrainedModel
+
+from lmrl_lab.env import TASKS
+from lmrl_lab.episode import Turn
+from lmrl_lab.models import check_trunk_and_head, head, pretrained_model, save_weights, trunk
+from lmrl_lab.policies import row_generator
+from lmrl_lab.tokens import Codec, check_context, earlier_turns
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How actions are drawn.
+
+    `temperature`: 1 samples the policy itself, 0 takes the most likely token. `legal_only`: choose among
+    `info["legal_actions"]` only (the mask comes before the temperature).
+    """
+
+    temperature: float = 1.0
+    legal_only: bool = False
+
+    def __post_init__(self):
+        if not self.temperature >= 0:
+            raise ValueError(f"temperature is 0 (greedy) or above, not {self.temperature}")
+
+
+class Session:
+    """Contexts fed piece by piece; keys and values of what was fed are kept.
+
+    Pieces of different lengths are padded on the right, and padding is masked for good, so a row may have holes in the
+    cache; its positions count its own tokens only.
+    """
+
+    def __init__(self, model: PreTrainedModel, rows: int):
+        self.model, self.cache = model, DynamicCache(config=model.config)
+        self.seen = np.zeros((rows, 0), bool)  # (rows, cached tokens): True where the token is the row's own
+        self.lengths = np.zeros(rows, np.int64)
+        self.limit = getattr(model.config, "max_position_embeddings", None) or 2**30
+
+    @torch.inference_mode()
+    def feed(self, pieces: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Add a piece a row; logits (rows, vocabulary) after each piece's last token (of no meaning after an empty one)."""
+        sizes = np.array([len(piece) for piece in pieces])
+        width = int(sizes.max())
+        if (self.lengths + sizes).max() > self.limit:
+            raise ValueError(f"the transcript has outgrown the model's {self.limit} positions; "
+                             "train and play with a shorter context, say context=4 (turns)")
+        own = np.arange(width) < sizes[:, None]
+        ids = np.zeros(own.shape, np.int64)
+        ids[own] = np.concatenate([np.asarray(piece, np.int64) for piece in pieces])
+        positions = np.minimum(self.lengths[:, None] + np.arange(width), self.limit - 1)
+        self.seen = np.concatenate([self.seen, own], 1)
+        self.lengths = self.lengths + sizes
+        device = self.model.device
+        mask = None if self.seen.all() else torch.from_numpy(self.seen.astype(np.int64)).to(device)
+        hidden = trunk(self.model)(input_ids=torch.from_numpy(ids).to(device), attention_mask=mask, use_cache=True,
+                                   position_ids=torch.from_numpy(positions).to(device),
+                                   past_key_values=self.cache).last_hidden_state
+        last = torch.from_numpy(np.maximum(sizes - 1, 0)).to(device)
+        return head(self.model)(hidden[torch.arange(len(sizes), device=device), last])
+
+    def copies(self, row: int, times: int) -> Session:
+        """A new session in which one row stands several times."""
+        new = Session(self.model, times)
+        for n, layer in enumerate(self.cache.layers):
+            new.cache.update(layer.keys[[row] * times], layer.values[[row] * times], n)
+        new.seen, new.lengths = self.seen[[row] * times], self.lengths[[row] * times]
+        return new
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep these rows, in this order; a row may be taken several times."""
+        if list(rows) == list(range(len(self.lengths))):
+            return
+        index = np.asarray(rows, np.int64)
+        self.cache.batch_select_indices(torch.from_numpy(index).to(self.model.device))
+        self.seen, self.lengths = self.seen[index], self.lengths[index]
+        used = self.seen.any(0)
+        if self.seen.shape[1] > 32 and used.mean() < 0.75:  # columns that were only padding for the rows that are left
+            keep = torch.from_numpy(np.flatnonzero(used)).to(self.model.device)
+            for layer in self.cache.layers:
+                layer.keys, layer.values = layer.keys[:, :, keep], layer.values[:, :, keep]
+            self.seen = self.seen[:, used]
+
+
+class Agent:
+    """A causal language model as a Policy.
+
+    policy_model: the network. codec: how turns are spelled in its tokens. task: the id it was trained for.
+    context: "turn", a number of earlier turns, or "episode". `last_choices` holds, a row, the token ids of the last
+    action and their log-probabilities under the distribution they were drawn from (greedy: at temperature 1).
+    """
+
+    def __init__(self, policy_model: PreTrainedModel, codec: Codec, task: str, context: str | int,
+                 decoding: Decoding | None = None, name: str = "agent"):
+        check_trunk_and_head(policy_model)
+        self.policy_model, self.codec, self.task = policy_model.eval(), codec, task
+        self.context, self.decoding, self.name = check_context(context), decoding or Decoding(), name
+
+    def with_decoding(self, **changes) -> Agent:
+        """The same networks under another way to draw: `agent.with_decoding(temperature=0)`."""
+        return type(self)(self.policy_model, self.codec, self.task, self.context, replace(self.decoding, **changes), self.name)
+
+    # ------------------------------------------------------------------------------------------ playing
+
+    def reset(self, seeds: list[int]) -> None:
+        self._rngs = [row_generator(seed) for seed in seeds]
+        self._turns: list[list[Turn]] = [[] for _ in seeds]
+        self._unfed: list[list[int]] = [[] for _ in seeds]
+        self._session, self._rows = None, list(range(len(seeds)))
+        self.last_choices: list[tuple[list[int], list[float]] | None] = [None] * len(seeds)
+
+    def act(self, observations: list[str | None], infos: list[dict]) -> list[str | None]:
+        rows = [i for i, text in enumerate(observations) if text is not None]
+        for i in rows:
+            self._turns[i].append(Turn(observations[i], False))
+        chosen = self._choose(rows, [infos[i].get("legal_actions") for i in rows])
+        actions: list[str | None] = [None] * len(observations)
+        self.last_choices = [None] * len(observations)
+        for i, (text, ids, logprobs) in zip(rows, chosen, strict=True):
+            self._turns[i].append(Turn(text, True, token_ids=ids))
+            actions[i], self.last_choices[i] = text, (ids, logprobs)
+        return actions
+
+    def _choose(self, rows: list[int], legal: list) -> list[tuple[str, list[int], list[float]]]:
+        """(text, token ids, log-probabilities) of an action for each of these rows, whose last turn is an observation."""
+        if not rows:
+            return []
+        session, logits = self._read(rows)
+        rngs = [self._rngs[i] for i in rows]
+        if self.decoding.legal_only:
+            return self._choose_legal(session, logits, rows, legal, rngs)
+        ids: list[list[int]] = [[] for _ in rows]
+        logprobs: list[list[float]] = [[] for _ in rows]
+        open_rows = list(range(len(rows)))
+        while True:
+            tokens, scores = self._draw(logits[open_rows], [rngs[n] for n in open_rows])
+            for n, token, score in zip(open_rows, tokens, scores, strict=True):
+                ids[n].append(token)
+                logprobs[n].append(score)
+            open_rows = [n for n in open_rows
+                         if ids[n][-1] not in self.codec.end_ids and len(ids[n]) < self.codec.max_action_tokens]
+            if not open_rows:
+                break
+            pieces: list[list[int]] = [[] for _ in rows]
+            for n in open_rows:
+                pieces[n] = ids[n][-1:]
+            logits = session.feed(pieces)
+        for n, i in enumerate(rows):
+            self._unfed[i] = ids[n][-1:]  # the last token of an action rides with the next observation
+        return [(self.codec.decode_action(ids[n]), ids[n], logprobs[n]) for n in range(len(rows))]
+
+    def _choose_legal(self, session, logits, rows, legal, rngs):
+        if any(not actions for actions in legal):
+            raise ValueError("legal_only needs a task with a closed action set")
+        chosen = []
+        for n, scores in enumerate(self._score_actions(session, logits, legal)):
+            temperature = self.decoding.temperature
+            total = torch.logsumexp(scores / (temperature or 1.0), 0)
+            k = int(scores.argmax()) if not temperature else _inverse_cdf((scores / temperature)[None], [rngs[n]])[0]
+            ids = list(self.codec.action_ids(legal[n][k]))
+            # one number for the whole action, on its last token: tokens are not drawn one by one here
+            logprobs = [0.0] * (len(ids) - 1) + [float(scores[k] / (temperature or 1.0) - total)]
+            chosen.append((legal[n][k], ids, logprobs))
+            self._unfed[rows[n]] = ids
+        return chosen
+
+    def _draw(self, logits: torch.Tensor, rngs: list) -> tuple[list[int], list[float]]:
+        """One token a row, and its log-probability, from logits (rows, vocabulary)."""
+        scaled = torch.log_softmax(logits.float() / (self.decoding.temperature or 1.0), -1)
+        tokens = _inverse_cdf(scaled, rngs) if self.decoding.temperature else scaled.argmax(-1).tolist()
+        return tokens, scaled[range(len(tokens)), tokens].tolist()
+
+    def _read(self, rows: list[int]) -> tuple[Session, torch.Tensor]:
+        """Feed what is new of each row; logits (rows, vocabulary) that choose the first token of its action."""
+        if self.context == "episode":
+            if self._session is None:
+                self._session, self._rows = Session(self.policy_model, len(rows)), rows
+            self._session.select([self._rows.index(i) for i in rows])
+            self._rows = rows
+            pieces = [self._unfed[i] + list(self._encode_last(self._turns[i])) for i in rows]
+            for i in rows:
+                self._unfed[i] = []
+            return self._session, self._session.feed(pieces)
+        contexts = [self._window(self._turns[i]) for i in rows]
+        distinct = {context: n for n, context in enumerate(dict.fromkeys(contexts))}
+        session, back = Session(self.policy_model, len(distinct)), [distinct[context] for context in contexts]
+        logits = session.feed(list(distinct))[back]
+        if not self.codec.single_token_actions:  # else nothing is fed to this session any more
+            session.select(back)
+        return session, logits
+
+    def _encode_last(self, turns: list[Turn]) -> tuple[int, ...]:
+        return self.codec.encode(turns if self.codec.card.model_text else turns[-1:])[-1]
+
+    def _window(self, turns: list[Turn]) -> tuple[int, ...]:
+        """Token ids of the context that ends with the last turn, an observation."""
+        k = earlier_turns(self.context)
+        if self.codec.card.model_text is None and k is not None:
+            turns = turns[-1 - 2 * k:]
+        ids = self.codec.encode(turns, trust_ids=True)
+        return tuple(token for turn in (ids if k is None else ids[-1 - 2 * k:]) for token in turn)
+
+    # ------------------------------------------------------------------------------------------ looking in
+
+    def _score_actions(self, session: Session, logits: torch.Tensor, legal: Sequence[Sequence[str]]) -> list[torch.Tensor]:
+        """Log-probability of each legal action of each row, all tokens of it, under the policy at temperature 1."""
+        first = torch.log_softmax(logits.float(), -1)
+        spelled = [[self.codec.action_ids(action) for action in actions] for actions in legal]
+        if all(len(ids) == 1 for row in spelled for ids in row):
+            return [first[n, [ids[0] for ids in row]] for n, row in enumerate(spelled)]
+        out = []
+        for n, row in enumerate(spelled):  # a row at a time: the cache is copied once for each of its actions
+            copy = session.copies(n, len(row))
+            scores = first[n, [ids[0] for ids in row]].clone()
+            for depth in range(1, max(map(len, row))):
+                pieces = [ids[depth - 1:depth] if len(ids) > depth else () for ids in row]
+                after = torch.log_softmax(copy.feed(pieces).float(), -1)
+                for a, ids in enumerate(row):
+                    if len(ids) > depth:
+                        scores[a] += after[a, ids[depth]]
+            out.append(scores)
+        return out
+
+    def action_probabilities(self, contexts: Sequence[Sequence[Turn]], legal: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        """Probability of each legal action after each transcript (a list of turns that ends with an observation).
+
+        Under free decoding at temperature 1: what a row lacks to 1 goes to strings that are not legal.
+        """
+        windows = [self._window(list(turns)) for turns in contexts]
+        session = Session(self.policy_model, len(windows))
+        scores = self._score_actions(session, session.feed(windows), legal)
+        return [torch.exp(row).double().cpu().numpy() for row in scores]
+
+    def top_actions(self, turns: Sequence[Turn], legal_actions: Sequence[str] | None, n: int = 5, seed: int = 0) -> list[dict]:
+        """The n likeliest legal actions after a transcript, or n sampled ones where the set is open.
+
+        A list of {"action", "probability", "value"}, the likeliest first; value is None for a policy without values.
+        """
+        if legal_actions is None:
+            probe = self.with_decoding(legal_only=False)
+            probe.reset(list(range(seed, seed + n)))
+            probe._turns = [list(turns) for _ in range(n)]
+            probe._session = None
+            if self.context == "episode":
+                probe._unfed = [[t for ids in self.codec.encode(turns[:-1], trust_ids=True) for t in ids] for _ in range(n)]
+            found = {text: float(np.exp(sum(scores))) for text, _, scores in probe._choose(list(range(n)), [None] * n)}
+        else:
+            [row] = self.action_probabilities([turns], [legal_actions])
+            found = dict(zip(legal_actions, row.tolist(), strict=True))
+        return [{"action": action, "probability": probability, "value": None}
+                for action, probability in sorted(found.items(), key=lambda item: -item[1])[:n]]
+
+    # ------------------------------------------------------------------------------------------ files
+
+    def save(self, folder: str | os.PathLike) -> Path:
+        """Write the agent to a folder, which appears only when it is whole; an agent that was there is replaced."""
+        folder = Path(folder)
+        if folder.exists() and any(folder.iterdir()) and not (folder / "agent.json").exists():
+            raise FileExistsError(f"{folder} holds something that is not an agent; nothing was written")
+        partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            save_weights(partial / "policy", self.policy_model, self.codec)
+            record = {"format": 1, "task": self.task, "name": self.name, "context": self.context,
+                      "decoding": asdict(self.decoding),
+                      "files": {str(p.relative_to(partial).as_posix()): hashlib.sha256(p.read_bytes()).hexdigest()
+                                for p in sorted(partial.rglob("*")) if p.is_file()}}
+            (partial / "agent.json").write_text(json.dumps(record, indent=1))
+            if folder.exists():
+                old = partial.with_suffix(".old")
+                os.replace(folder, old)
+                os.replace(partial, folder)
+                shutil.rmtree(old)
+            else:
+                os.replace(partial, folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return folder
+
+
+def load_agent(folder: str | os.PathLike) -> Agent:
+    """Read an agent back. Raises FileNotFoundError or ValueError that say which file is missing or changed."""
+    folder = Path(folder)
+    if (folder / "agent").is_dir():  # a run folder
+        folder = folder / "agent"
+    if not (folder / "agent.json").exists():
+        raise FileNotFoundError(f"{folder} is no saved agent: it has no agent.json")
+    try:
+        record = json.loads((folder / "agent.json").read_text())
+        files, task, context, decoding = record["files"], record["task"], record["context"], record["decoding"]
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{folder / 'agent.json'} is cut or damaged ({error!r})") from None
+    for name, digest in files.items():
+        if not (folder / name).exists():
+            raise FileNotFoundError(f"the agent in {folder} is not whole: {name} is missing")
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+            raise ValueError(f"the agent in {folder} was changed or cut: {name} is not the file that was saved")
+    model, codec = pretrained_model(folder / "policy", TASKS[task])
+    return Agent(model, codec, task, context, Decoding(**decoding), record["name"])
+
+
+def _inverse_cdf(logprobs: torch.Tensor, rngs: list) -> list[int]:
+    """Draw one index a row from unnormalised log-probabilities; row i uses one number of its own generator."""
+    mass = torch.softmax(logprobs.double(), -1).cumsum(-1)
+    uniform = torch.tensor([[rng.random()] for rng in rngs], dtype=torch.float64, device=mass.device)
+    return torch.searchsorted(mass, uniform * mass[:, -1:], right=True).clamp_(max=mass.shape[1] - 1)[:, 0].tolist()

@@ -1,0 +1,90 @@
+"""The algorithms by name: `train("bc", "maze-fo")`. A new algorithm is one file and one line here."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from lmrl_lab.data import generate, write_atomically
+from lmrl_lab.env import TASKS, unknown
+from lmrl_lab.episode import Episode
+from lmrl_lab.tokens import check_context
+
+# id -> (module, config, function)
+ALGORITHMS = {
+    "bc": ("lmrl_lab.algorithms.bc", "BCConfig", "train_bc"),
+    "filtered_bc": ("lmrl_lab.algorithms.bc", "BCConfig", "train_filtered_bc"),
+}
+
+
+def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, seed: int = 0,
+          model: str | os.PathLike | None = None, context: str | int | None = None,
+          out: str | os.PathLike | None = None, resume: bool = False, live: bool = False,
+          callback: Callable[[dict, list[dict]], None] | None = None, **settings):
+    """Train an agent on Episodes.
+
+    episodes: the data; None generates the task's behaviour data with seed 0. model: a folder or hub name of a causal
+    language model; None makes a tiny GPT-2 from nothing. context: what the agent sees; None: the card's default.
+    out: a run folder (config.json, history.csv, checkpoint.pt, agent/); resume: go on from its checkpoint. live: draw
+    the learning curve while it grows. settings: fields of the algorithm's config, say `steps=100`.
+    Returns an Agent; `agent.history` is a DataFrame. Raises ValueError for unknown names and for data of other tasks.
+    """
+    if algorithm not in ALGORITHMS:
+        raise unknown("algorithm", algorithm, ALGORITHMS)
+    module_name, config_name, function = ALGORITHMS[algorithm]
+    card, module = TASKS[task], importlib.import_module(module_name)
+    config_class = getattr(module, config_name)
+    names = [field.name for field in fields(config_class)]
+    for name in settings:
+        if name not in names:
+            raise unknown(f"setting of {algorithm}", name, names)
+    config = config_class(**settings)
+    context = card.context if context is None else check_context(context)
+    episodes = generate(task) if episodes is None else list(episodes)
+    for episode in episodes:
+        if episode.task != task:
+            raise ValueError(f"an episode of '{episode.task}' among the data for '{task}'")
+    from lmrl_lab.models import pretrained_model, tiny_model
+    network, codec = tiny_model(card, context, seed) if model is None else pretrained_model(model, card)
+    folder = Path(out) if out is not None else None
+    if folder is not None:
+        _claim(folder, {"algorithm": algorithm, "task": task, "seed": seed, "context": context,
+                        "model": None if model is None else str(model), "episodes": len(episodes),
+                        "config": asdict(config)}, resume)
+    curve = None
+    if live:
+        from lmrl_lab.widgets import LiveCurve
+        curve = LiveCurve(title=f"{algorithm} on {task}")
+
+    def tell(row, history):
+        for listener in (curve, callback):
+            if listener is not None:
+                listener(row, history)
+
+    agent = getattr(module, function)(task, episodes, network, codec, context, config, seed=seed, folder=folder,
+                                      resume=resume, callback=tell)
+    if curve is not None:
+        curve.finish()
+    if folder is not None:
+        agent.save(folder / "agent")
+    return agent
+
+
+def _claim(folder: Path, config: dict, resume: bool) -> None:
+    """Write config.json; refuse a folder that holds another run, or this one when it is not to be resumed."""
+    path, config = folder / "config.json", json.loads(json.dumps(config))
+    if path.exists():
+        if not resume:
+            raise FileExistsError(f"{folder} already holds a run; resume it (resume=True, --resume) or name another folder")
+        before = json.loads(path.read_text())
+        changed = [name for name in config if before.get(name) != config[name]]
+        if changed:
+            raise ValueError(f"{folder} holds a run with another {', '.join(changed)}: it cannot be resumed with these")
+    elif folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty and holds no run; nothing was written")
+    else:
+        write_atomically(path, json.dumps(config, indent=1))

@@ -1,0 +1,63 @@
+"""Behaviour cloning: imitate all of the data (BC) or its best part (filtered BC)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from lmrl_lab.agent import Agent, Decoding
+from lmrl_lab.data import keep_best
+from lmrl_lab.env import TASKS
+from lmrl_lab.episode import Episode
+from lmrl_lab.models import head, trunk
+from lmrl_lab.tokens import TokenBatch, make_rows
+from lmrl_lab.training import TrainConfig, fit
+
+
+@dataclass
+class BCConfig(TrainConfig):
+    """Settings of BC and filtered BC."""
+
+    keep: str | float | None = None  # filtered BC: "success" or a fraction by return; None: what the task's card says
+
+
+def bc_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, normalizer: float) -> torch.Tensor:
+    """Sum over action tokens of weight * CE(logits, token), divided by `normalizer`.
+
+    logits: (N, V) at the states of the N action tokens; targets: (N,) the tokens taken; weights: (N,).
+    """
+    return (weights * cross_entropy(logits, targets, reduction="none")).sum() / normalizer
+
+
+def action_logits(model, batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(logits (N, V), tokens (N,), weights (N,)) of the batch's N action tokens; the head runs nowhere else."""
+    hidden = trunk(model)(**batch.model_inputs()).last_hidden_state  # (B, T, width)
+    rows, columns = batch.action_mask.nonzero(as_tuple=True)
+    logits = head(model)(hidden[rows, columns - 1])  # the state of a token is the position before it
+    return logits, batch.input_ids[rows, columns], batch.weight[rows]
+
+
+def batch_loss(model, batch: TokenBatch) -> tuple[torch.Tensor, dict]:
+    """BC on a batch of packed rows, and the share of action tokens that the most likely token gets right."""
+    logits, targets, weights = action_logits(model, batch)
+    loss = bc_loss(logits.float(), targets, weights, batch.normalizer)
+    with torch.no_grad():
+        accuracy = (weights * (logits.argmax(-1) == targets)).sum() / batch.normalizer
+    return loss, {"accuracy": float(accuracy)}
+
+
+def train_bc(task: str, episodes: list[Episode], model, codec, context: str | int, config: BCConfig, **run) -> Agent:
+    """Clone all the data. `run` goes to `training.fit`: seed, folder, resume, callback."""
+    agent = Agent(model, codec, task, context, Decoding(), "BC")
+    agent.history = fit(model, batch_loss, make_rows(episodes, codec, context, next_state=False), config, **run)
+    return agent
+
+
+def train_filtered_bc(task: str, episodes: list[Episode], model, codec, context, config: BCConfig, **run) -> Agent:
+    """Clone the kept part of the data only: see `data.keep_best`."""
+    kept = keep_best(episodes, TASKS[task].keep if config.keep is None else config.keep)
+    agent = train_bc(task, kept, model, codec, context, config, **run)
+    agent.name = "filtered BC"
+    return agent

@@ -1,0 +1,200 @@
+"""Behaviour data: generate it (seeded), keep it in a cache that notices damage, filter and split it, read published files.
+
+Nothing here trains; the games themselves come from the task's card.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from lmrl_lab.env import TASKS, make, unknown
+from lmrl_lab.episode import Episode, EpisodeFileError, Turn, read_episodes, read_json_lines, write_episodes
+
+
+def cache_dir() -> Path:
+    """Where generated data is kept: $LMRL_LAB_CACHE, else a folder in the user's cache."""
+    if "LMRL_LAB_CACHE" in os.environ:
+        return Path(os.environ["LMRL_LAB_CACHE"])
+    base = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
+    return Path(base or Path.home() / ".cache") / "lmrl_lab"
+
+
+def generate(task: str, size: int | None = None, seed: int = 0, cache: bool = True, **kwargs) -> list[Episode]:
+    """The task's behaviour data: `size` Episodes (the card's own number if None), the same for the same seed.
+
+    `kwargs` go to the card's generator (and change the game). With `cache`, the file is written once and read back
+    after its manifest (task, size, seed, code and content hash) has been checked; a cut, edited or outdated file is
+    made again. Raises ValueError for an unknown task or keyword.
+    """
+    card = TASKS[task]
+    size = card.data_size if size is None else size
+    if not isinstance(size, int) or size < 1:
+        raise ValueError(f"size is a number of episodes, at least 1, not {size!r}")
+    accepted = [name for name in inspect.signature(card.behaviour).parameters if name not in ("size", "seed")]
+    for name in kwargs:
+        if name not in accepted:
+            raise unknown(f"keyword of {task}'s data", name, accepted)
+    if not cache:
+        return _made(card, size, seed, kwargs)
+    config = {"task": task, "size": size, "seed": seed, "keywords": kwargs, "code": _code_hash(card)}
+    key = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
+    path = cache_dir() / f"{task}-{size}-{seed}-{key}.jsonl.gz"
+    manifest = path.with_name(path.name.removesuffix(".jsonl.gz") + ".json")
+    try:
+        if json.loads(manifest.read_text()) == {"config": config, "sha256": _file_hash(path)}:
+            return read_episodes(path, task)
+        print(f"the cached data {path.name} was changed or cut: making it again", file=sys.stderr)
+    except FileNotFoundError:
+        pass
+    except (ValueError, OSError) as error:
+        print(f"the cached data {path.name} cannot be read ({error}): making it again", file=sys.stderr)
+    episodes = _made(card, size, seed, kwargs)
+    try:
+        write_episodes(path, episodes)
+        write_atomically(manifest, json.dumps({"config": config, "sha256": _file_hash(path)}, indent=1))
+    except OSError as error:
+        print(f"the data could not be cached ({error}); going on without", file=sys.stderr)
+    return episodes
+
+
+def _made(card, size: int, seed: int, kwargs: dict) -> list[Episode]:
+    episodes = list(card.behaviour(size, seed, **kwargs))
+    for episode in episodes:
+        episode.seed = seed if episode.seed is None else episode.seed
+        if kwargs:
+            episode.info["keywords"] = kwargs
+    return episodes
+
+
+def _code_hash(card) -> str:
+    """Data belongs to the code that made it: the hash of the module that holds the task's generator."""
+    module = inspect.getmodule(getattr(card.behaviour, "func", card.behaviour))
+    try:
+        return hashlib.sha256(inspect.getsource(module).encode()).hexdigest()[:12]
+    except (OSError, TypeError):  # typed into a notebook
+        return "interactive"
+
+
+def _file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file that appears under its name only when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def keep_best(episodes: list[Episode], keep: str | float) -> list[Episode]:
+    """The part of the data that filtered BC imitates: "success", or the fraction with the highest returns.
+
+    At a fraction, ties at the border are kept in the order of the data. Raises ValueError if nothing is left.
+    """
+    if keep == "success":
+        kept = [episode for episode in episodes if episode.success]
+    elif isinstance(keep, (int, float)) and 0 < keep <= 1:
+        order = sorted(range(len(episodes)), key=lambda i: -episodes[i].total_return)
+        chosen = set(order[:max(1, round(keep * len(episodes)))]) if episodes else set()
+        kept = [episode for i, episode in enumerate(episodes) if i in chosen]
+    else:
+        raise ValueError(f"keep is 'success' or a fraction above 0 and up to 1, not {keep!r}")
+    if not kept:
+        raise ValueError(f"no episode of {len(episodes)} is left after keeping {keep!r}")
+    return kept
+
+
+def split(episodes: list[Episode], fraction: float = 0.1, seed: int = 0) -> tuple[list[Episode], list[Episode]]:
+    """(training, validation): `fraction` of the episodes, drawn with `seed`, are held out; whole episodes only."""
+    if not 0 <= fraction < 1:
+        raise ValueError(f"fraction is the part held out, from 0 to below 1, not {fraction}")
+    held = set(np.random.default_rng(seed).permutation(len(episodes))[:round(fraction * len(episodes))].tolist())
+    return ([e for i, e in enumerate(episodes) if i not in held], [e for i, e in enumerate(episodes) if i in held])
+
+
+def replay_problem(episode: Episode, **kwargs) -> str | None:
+    """Play the actions again in the game; what differs from the record, or None if the episode is genuine."""
+    env = make(episode.task, **{**episode.info.get("keywords", {}), **kwargs})
+    text, _ = env.reset(seed=episode.seed, options=episode.info.get("options"))
+    if text != episode.turns[0].text:
+        return f"the first observation is {text!r}, not {episode.turns[0].text!r}"
+    over = False
+    for k in range(1, len(episode.turns), 2):
+        if over:
+            return f"the game was over before turn {k}"
+        action = episode.turns[k]
+        text, reward, terminated, truncated, _ = env.step(action.text)
+        over = terminated or truncated
+        if reward != action.reward:
+            return f"turn {k}, {action.text!r}: the reward is {reward:g}, not {action.reward:g}"
+        if k + 1 < len(episode.turns) and text != episode.turns[k + 1].text:
+            return f"turn {k}, {action.text!r}: the answer is {text!r}, not {episode.turns[k + 1].text!r}"
+    if episode.terminated != terminated:
+        return f"terminated is {terminated}, not {episode.terminated}"
+    return None
+
+
+# ---------------------------------------------------------------------------------------------- published files
+
+def load_published(path: str | os.PathLike, task: str) -> list[Episode]:
+    """Read a published LMRL-Gym file of the maze into Episodes.
+
+    Two layouts are known. A line that is a list of `{state, action, reward, done}` steps (or one object with lists
+    under these names); and `{text_history, rewards, dones}` with observations and actions in turn. A final
+    observation that the file lacks is given as an empty line, and such an episode's last step is terminal when its
+    `done` says so. Raises EpisodeFileError that names file and line.
+    """
+    TASKS[task]  # an unknown task is an error before the file is read
+    episodes = []
+    for number, record in read_json_lines(path):
+        try:
+            episodes.append(_published_episode(record, task))
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise EpisodeFileError(f"{path}, line {number}: not a published episode ({error!r})") from None
+    return episodes
+
+
+def _published_episode(record, task: str) -> Episode:
+    if isinstance(record, dict) and "text_history" in record:
+        texts, rewards, dones = record["text_history"], record["rewards"], record["dones"]
+        states, actions, finals = texts[0::2], texts[1::2], texts[2::2]
+        if len(rewards) == len(texts):  # one reward a text: observations carry 0
+            rewards, dones = rewards[1::2], dones[1::2] if isinstance(dones, list) else dones
+    else:
+        if isinstance(record, dict):
+            names = ("state", "action", "reward", "done")
+            record = [dict(zip(names, step, strict=True)) for step in zip(*(record[n] for n in names), strict=True)]
+        states, actions = [step["state"] for step in record], [step["action"] for step in record]
+        rewards, dones = [step["reward"] for step in record], [step["done"] for step in record]
+        finals = states[1:]
+    done = bool(dones[-1] if isinstance(dones, list) else dones)
+    if not actions or len(rewards) != len(actions) or not 0 <= len(states) - len(actions) <= 1:
+        raise ValueError(f"{len(states)} observations, {len(actions)} actions and {len(rewards)} rewards do not fit")
+    turns = []
+    for k, (state, action, reward) in enumerate(zip(states, actions, rewards, strict=False)):
+        turns += [Turn(_line(state), False), Turn(action.rstrip("\n"), True, float(reward))]
+        if k == len(actions) - 1 and (not done or len(finals) > k):
+            turns.append(Turn(_line(finals[k]) if len(finals) > k else "\n", False))
+    success = done and float(rewards[-1]) == 0
+    return Episode(task, turns, terminated=done, truncated=not done, policy="published",
+                   info={"success": success, "invalid": 0})
+
+
+def _line(text: str) -> str:
+    return text if text.endswith("\n") else text + "\n"
+
+
+def describe(episodes: Iterable[Episode]):
+    """A pandas table with a row an episode: return, actions, success, terminated, policy."""
+    import pandas as pd
+    return pd.DataFrame([{"return": e.total_return, "actions": len(e.actions), "success": e.success,
+                          "terminated": e.terminated, "policy": e.policy} for e in episodes])

@@ -1,0 +1,107 @@
+"""How good is a policy: play, count, and say how sure we are.
+
+Scores are normalised by the card's references: 0 the worst return with valid actions, 50 the behaviour data, 100 the
+best known policy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from lmrl_lab.env import TASKS, unknown
+from lmrl_lab.episode import Episode
+from lmrl_lab.rollout import rollout
+
+
+@dataclass(frozen=True)
+class Score:
+    """What some games say about a policy.
+
+    mean_return, in task units; interval: 95%, by bootstrap over the games; normalized: 0 / 50 / 100 as on the card;
+    success_rate: share of games won; invalid_rate: share of ACTIONS that were invalid; mean_length: actions a game.
+    """
+
+    task: str
+    policy: str
+    episodes: int
+    mean_return: float
+    interval: tuple[float, float]
+    normalized: float
+    success_rate: float
+    invalid_rate: float
+    mean_length: float
+    seed: int | None = None
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return (f"{self.policy} on {self.task}: return {self.mean_return:.2f} (95% {low:.2f} to {high:.2f}), score "
+                f"{self.normalized:.1f}, success {self.success_rate:.0%}, invalid {self.invalid_rate:.1%}, "
+                f"{self.episodes} games")
+
+    def _repr_html_(self) -> str:
+        from lmrl_lab.plots import score_table
+        return score_table([self])._repr_html_()
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+
+def bootstrap_interval(values: Sequence[float], level: float = 0.95, draws: int = 2_000, seed: int = 0,
+                       groups: Sequence | None = None) -> tuple[float, float]:
+    """Percentile interval of the mean of `values`; with `groups` (one label a value) resampled within each group."""
+    values = np.asarray(values, float)
+    if not len(values):
+        raise ValueError("no values: an interval of nothing")
+    rng, means = np.random.default_rng(seed), np.zeros(draws)
+    labels = np.zeros(len(values), int) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    for label in range(labels.max() + 1):
+        part = values[labels == label]
+        means += part[rng.integers(len(part), size=(draws, len(part)))].sum(1)
+    means /= len(values)
+    return tuple(float(q) for q in np.quantile(means, [(1 - level) / 2, (1 + level) / 2]))
+
+
+def score(episodes: Sequence[Episode], seed: int | None = None, policy: str | None = None) -> Score:
+    """Sum up played Episodes of one task. Games with the same fixed start are resampled together in the interval."""
+    if not episodes:
+        raise ValueError("no episodes to score")
+    tasks = {episode.task for episode in episodes}
+    if len(tasks) > 1:
+        raise ValueError(f"episodes of several tasks cannot be scored together: {', '.join(sorted(tasks))}")
+    [task] = tasks
+    returns = [episode.total_return for episode in episodes]
+    groups = [json.dumps(episode.info.get("options"), sort_keys=True) for episode in episodes]
+    many = len(episodes) >= 2 * len(set(groups))
+    actions = sum(len(episode.actions) for episode in episodes)
+    mean = float(np.mean(returns))
+    return Score(task, policy or episodes[0].policy, len(episodes), mean,
+                 bootstrap_interval(returns, groups=groups if many else None), TASKS[task].references.normalize(mean),
+                 float(np.mean([episode.success for episode in episodes])),
+                 sum(episode.info.get("invalid", 0) for episode in episodes) / actions, actions / len(episodes), seed)
+
+
+def evaluate(policy, task: str, episodes: int | None = None, seed: int = 1, return_episodes: bool = False, **kwargs):
+    """Play `episodes` games (the card's number if None) and return a Score (and the Episodes, if asked).
+
+    policy: an Agent, any Policy, or the name of one of the task's scripted policies. Game i has seed
+    1,000,000 * seed + i, and the card's evaluation options (the maze: every start cell in turn). `kwargs` go to `make`.
+    """
+    card = TASKS[task]
+    if isinstance(policy, str):
+        if policy not in card.policies:
+            raise unknown(f"policy of {task}", policy, card.policies)
+        policy = card.policies[policy](**kwargs)
+    trained_for = getattr(policy, "task", task)
+    if trained_for != task:
+        raise ValueError(f"this agent was trained for '{trained_for}', not for '{task}'")
+    n = card.evaluation_episodes if episodes is None else episodes
+    if not isinstance(n, int) or n < 1:
+        raise ValueError(f"episodes is a number of games, at least 1, not {episodes!r}")
+    options = card.evaluation_options(n, **kwargs) if card.evaluation_options else None
+    played = rollout(policy, task, [1_000_000 * seed + i for i in range(n)], options, **kwargs)
+    result = score(played, seed)
+    return (result, played) if return_episodes else result

@@ -1,0 +1,107 @@
+"""Networks: a tiny GPT-2 from nothing, or any causal language model from a folder or the hub; trunk and head apart.
+
+No loss and no decoding here.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedModel
+
+from lmrl_lab.env import TaskCard
+from lmrl_lab.tokens import Codec, earlier_turns, tiny_tokenizer
+
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
+
+
+@contextmanager
+def few_threads(model: torch.nn.Module):
+    """One torch thread for a tiny model (under 5 million weights): on shared cores it is slower on two. Restored after."""
+    before = torch.get_num_threads()
+    if sum(p.numel() for p in model.parameters()) < 5_000_000:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def seeded(seed: int):
+    """Seed torch's, NumPy's and Python's global generators for a while, then put them back as they were."""
+    before = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before[0])
+        np.random.set_state(before[1])
+        random.setstate(before[2])
+
+
+def position_limit(card: TaskCard, context: str | int) -> int:
+    """Positions that the task can fill in this context, the observation after the last action included."""
+    k = earlier_turns(context)
+    return card.turn_tokens * ((card.max_actions if k is None else k) + 1)
+
+
+def tiny_model(card: TaskCard, context: str | int, seed: int = 0, layers: int = 2, width: int = 64,
+               heads: int = 4) -> tuple[GPT2LMHeadModel, Codec]:
+    """A small GPT-2 with random weights and the task's word-level codec.
+
+    Weights start with standard deviation 1.2 / sqrt(width): GPT-2's own .02 belongs to width 768, and at width 64 the
+    attention hardly learns from it.
+    """
+    codec = Codec(tiny_tokenizer(card), card)
+    config = GPT2Config(vocab_size=codec.vocab_size, n_positions=position_limit(card, context), n_layer=layers,
+                        n_embd=width, n_head=heads, activation_function="gelu_pytorch_tanh", resid_pdrop=0.0,
+                        embd_pdrop=0.0, attn_pdrop=0.0, initializer_range=1.2 / width**0.5,
+                        bos_token_id=None, eos_token_id=None, pad_token_id=codec.pad_id)
+    with seeded(seed):
+        return GPT2LMHeadModel(config), codec
+
+
+def pretrained_model(path: str | os.PathLike, card: TaskCard) -> tuple[PreTrainedModel, Codec]:
+    """Any causal language model and its tokenizer, from a folder or, where there is a network, by its hub name."""
+    try:
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+        codec = Codec(AutoTokenizer.from_pretrained(path), card)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(f"no causal language model with a tokenizer could be loaded from '{path}': {reason}") from error
+    return model, codec
+
+
+def trunk(model: PreTrainedModel) -> torch.nn.Module:
+    """The model without its vocabulary head: gives hidden states (B, T, width)."""
+    return model.base_model
+
+
+def head(model: PreTrainedModel) -> torch.nn.Module:
+    """The vocabulary head: hidden states (..., width) -> logits (..., vocabulary)."""
+    return model.get_output_embeddings()
+
+
+@torch.no_grad()
+def check_trunk_and_head(model: PreTrainedModel) -> None:
+    """Raise ValueError for a model whose logits are not head(trunk(x)), say one that rescales them at the end."""
+    ids = torch.arange(3, device=model.device)[None] % model.config.vocab_size
+    apart = head(model)(trunk(model)(input_ids=ids, use_cache=False).last_hidden_state)
+    if not torch.allclose(apart, model(input_ids=ids, use_cache=False).logits, atol=1e-4, rtol=1e-4):
+        raise ValueError(f"{type(model).__name__} changes its logits after the head; such a model is not supported")
+
+
+def save_weights(folder: Path, model: PreTrainedModel, codec: Codec) -> None:
+    """Model and tokenizer in transformers' own files, so that `from_pretrained(folder)` reads them."""
+    model.save_pretrained(folder)
+    codec.tokenizer.save_pretrained(folder)

@@ -1,0 +1,193 @@
+"""Figures. Each is a Picture: an image that carries its alt text into the notebook, on GitHub too.
+
+matplotlib without pyplot, so nothing is shown twice and no global state is left behind.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lmrl_lab.env import TASKS
+
+# readable in greyscale and for colour-blind readers (Okabe and Ito)
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+class Picture:
+    """A matplotlib figure and its alt text; shows itself in a notebook as an <img> on a white card."""
+
+    def __init__(self, figure: Figure, alt: str):
+        self.figure, self.alt = figure, alt
+
+    def png(self, dpi: int = 110) -> bytes:
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", facecolor="white",
+                            metadata={"Software": None})
+        return buffer.getvalue()
+
+    def save(self, path) -> None:
+        with open(path, "wb") as file:
+            file.write(self.png())
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self.png()).decode()
+        return (f'<img alt="{html.escape(self.alt, quote=True)}" src="data:image/png;base64,{data}" '
+                'style="max-width:100%;background:#fff;border-radius:6px;padding:4px">')
+
+    def __repr__(self) -> str:
+        return self.alt
+
+
+def _axes(width: float = 6.4, height: float = 3.6, columns: int = 1):
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False)[0]
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure, axes[0] if columns == 1 else axes
+
+
+def learning_curves(histories: Mapping[str, pd.DataFrame | Sequence[pd.DataFrame]], metric: str = "loss",
+                    x: str = "step", title: str = "") -> Picture:
+    """One line a name; several histories of a name (seeds) give their mean and the band from lowest to highest."""
+    figure, ax = _axes()
+    said = []
+    for n, (name, runs) in enumerate(histories.items()):
+        runs = [runs] if isinstance(runs, pd.DataFrame) else list(runs)
+        table = pd.concat([run.dropna(subset=[metric]).set_index(x)[metric] for run in runs], axis=1).interpolate("index")
+        mean = table.mean(axis=1)
+        ax.plot(mean.index, mean, color=COLOURS[n % 7], label=name)
+        if len(runs) > 1:
+            ax.fill_between(table.index, table.min(axis=1), table.max(axis=1), color=COLOURS[n % 7], alpha=0.2, lw=0)
+        said.append(f"{name} goes from {mean.iloc[0]:.3g} to {mean.iloc[-1]:.3g}")
+    ax.set(xlabel=x, ylabel=metric, title=title)
+    if len(histories) > 1:
+        ax.legend(frameon=False)
+    return Picture(figure, f"{title or metric}: {metric} against {x}. " + "; ".join(said) + ".")
+
+
+def score_table(scores: Sequence) -> pd.DataFrame:
+    """Scores as a table, a row each: return, its 95% interval, normalised score, success, invalid, games."""
+    return pd.DataFrame([{"policy": s.policy, "return": f"{s.mean_return:.2f}",
+                          "95% interval": f"{s.interval[0]:.2f} to {s.interval[1]:.2f}", "score": f"{s.normalized:.1f}",
+                          "success": f"{s.success_rate:.0%}", "invalid": f"{s.invalid_rate:.1%}", "games": s.episodes}
+                         for s in scores]).set_index("policy")
+
+
+def compare(scores: Sequence, paper: Mapping[str, float] | None = None, title: str = "") -> Picture:
+    """Mean returns with their intervals, best at the top; the card's references as lines, the paper's as hollow marks."""
+    card = TASKS[scores[0].task]
+    ordered = sorted(scores, key=lambda s: s.mean_return)
+    figure, ax = _axes(6.8, 1.3 + 0.42 * len(ordered))
+    for y, s in enumerate(ordered):
+        low, high = s.interval
+        ax.plot([low, high], [y, y], color=COLOURS[0], lw=3, solid_capstyle="round")
+        ax.plot(s.mean_return, y, "o", color=COLOURS[0], ms=8)
+        ax.annotate(f"{s.mean_return:.1f}", (s.mean_return, y), (0, 7), textcoords="offset points", ha="center", fontsize=9)
+        if paper and s.policy in paper:
+            ax.plot(paper[s.policy], y, "D", color=COLOURS[1], mfc="none", ms=8)
+    best = card.references
+    for value, name in ((best.behaviour, "behaviour data"), (best.best, "best known")):
+        ax.axvline(value, color="#777", ls=":", lw=1.2)
+        ax.annotate(name, (value, 1), (0, 3), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center",
+                    fontsize=9, color="#555")
+    ax.set_yticks(range(len(ordered)), [s.policy for s in ordered])
+    ax.set_ylim(-0.6, len(ordered) - 0.25)
+    low, high = ax.get_xlim()
+    ax.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
+    ax.set_xlabel("return (mean and 95% interval)" + ("; diamond: the paper's" if paper else ""))
+    ax.set_title(title, pad=20)
+    alt = "; ".join(f"{s.policy} {s.mean_return:.1f} ({s.interval[0]:.1f} to {s.interval[1]:.1f})" for s in ordered[::-1])
+    return Picture(figure, f"{title or 'Returns'} on {card.id}: {alt}.")
+
+
+def histogram(groups: Mapping[str, Sequence[float]], xlabel: str, title: str = "", bins=30) -> Picture:
+    """Shares of each group's values over common bins."""
+    figure, ax = _axes()
+    edges = np.histogram_bin_edges(np.concatenate([np.asarray(v, float) for v in groups.values()]), bins)
+    for n, (name, values) in enumerate(groups.items()):
+        ax.hist(values, edges, weights=np.full(len(values), 1 / len(values)), label=f"{name} (mean {np.mean(values):.3g})",
+                color=COLOURS[n % 7], alpha=0.35 if len(groups) > 1 else 0.8, histtype="stepfilled", edgecolor=COLOURS[n % 7])
+    ax.set(xlabel=xlabel, ylabel="share", title=title)
+    if len(groups) > 1:
+        ax.legend(frameon=False)
+    return Picture(figure, f"{title or xlabel}: histogram of {xlabel}; "
+                   + "; ".join(f"{k}: mean {np.mean(v):.3g}, {len(v)} values" for k, v in groups.items()) + ".")
+
+
+def maze_map(of, values: Sequence[float] | None = None, table: np.ndarray | None = None, title: str = "", label: str = "",
+             ax=None) -> Picture | None:
+    """A maze with a number a cell as colour (`values`, NaN: none) and a policy as arrows (`table`, (cells, 4)).
+
+    An arrow's length is the probability of that move. With `ax`, draws into it and returns None.
+    """
+    figure, own = (None, ax) if ax is not None else _axes(6.0, 4.4)
+    heat = np.full((len(of.rows), len(of.rows[0])), np.nan)
+    if values is not None:
+        for cell, value in zip(of.cells, values, strict=True):
+            heat[cell] = value
+    walls = np.array([[x == "#" for x in row] for row in of.rows])
+    own.imshow(np.where(walls, 0.25, np.nan), cmap="gray", vmin=0, vmax=1)
+    shown = own.imshow(heat, cmap="viridis") if values is not None else None
+    if shown is not None:
+        own.figure.colorbar(shown, ax=own, label=label, shrink=0.8)
+    if table is not None:
+        for (r, c), row in zip(of.cells, table, strict=True):
+            if (r, c) == of.goal:
+                continue
+            for p, (dr, dc) in zip(row, ((-1, 0), (1, 0), (0, -1), (0, 1)), strict=True):
+                if p >= 0.05:
+                    own.annotate("", (c + 0.46 * p * dc, r + 0.46 * p * dr), (c, r), arrowprops={
+                        "arrowstyle": "-|>", "color": "#D55E00", "lw": 1.4, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 8})
+    own.text(of.goal[1], of.goal[0], "G", ha="center", va="center", weight="bold",
+             bbox={"boxstyle": "circle,pad=0.15", "fc": "white", "ec": "#333"})
+    own.set_xticks(range(walls.shape[1]))
+    own.set_yticks(range(walls.shape[0]))
+    own.tick_params(length=0, labelsize=8)
+    own.spines[:].set_visible(False)
+    own.set_title(title)
+    if figure is None:
+        return None
+    finite = [] if values is None else [v for v in values if np.isfinite(v)]
+    span = f"; {label} from {min(finite):.3g} to {max(finite):.3g}" if finite else ""
+    arrows = "; arrows show the policy's moves" if table is not None else ""
+    return Picture(figure, f"{title or 'Map'}: a maze of {len(of.cells)} cells, goal at {of.goal}{span}{arrows}.")
+
+
+def side_by_side(of, panels: Mapping[str, dict], label: str = "") -> Picture:
+    """Several `maze_map`s in a row: title -> the arguments `values` and `table`."""
+    figure, axes = _axes(5.0 * len(panels), 3.9, len(panels))
+    for ax, (title, content) in zip(np.atleast_1d(axes), panels.items(), strict=True):
+        maze_map(of, title=title, label=label, ax=ax, **content)
+    return Picture(figure, "Mazes side by side: " + "; ".join(panels) + ".")
+
+
+class TokenStrip:
+    """Tokens as chips, action tokens framed and marked; a number under each, if given. Plain text: `repr`."""
+
+    def __init__(self, tokens: Sequence[str], action_mask: Sequence[bool], numbers: Mapping[str, Sequence] | None = None):
+        self.tokens = [token.replace("\n", "↵") for token in tokens]
+        self.mask, self.numbers = [bool(m) for m in action_mask], dict(numbers or {})
+
+    def __repr__(self) -> str:
+        return " ".join(f"[{t}]" if m else t for t, m in zip(self.tokens, self.mask, strict=True))
+
+    def _repr_html_(self) -> str:
+        chips = []
+        for i, (token, action) in enumerate(zip(self.tokens, self.mask, strict=True)):
+            frame = "2px solid #D55E00" if action else "1px solid #999"
+            below = "".join(f'<div style="font-size:10px;color:#777">{name} {column[i]}</div>'
+                            for name, column in self.numbers.items() if column[i] not in (None, ""))
+            chips.append('<span style="display:inline-block;vertical-align:top;text-align:center;margin:2px">'
+                         f'<span style="border:{frame};border-radius:4px;padding:1px 5px;font-family:monospace;'
+                         f'font-weight:{"bold" if action else "normal"}">{html.escape(token)}</span>{below}</span>')
+        return ('<div role="img" aria-label="tokens in order, action tokens in brackets: '
+                f'{html.escape(repr(self), quote=True)}">{"".join(chips)}'
+                '<div style="font-size:11px;color:#777">bold with a thick frame: action tokens; ↵ is a newline</div></div>')

@@ -1,0 +1,216 @@
+"""The one offline loop: rows and a loss in, a trained network and its history out; checkpoint, resume, live callback.
+
+Runs on `accelerate`: one process on a CPU, a GPU, or several machines. Which loss it is, is not known here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from accelerate import Accelerator
+
+from lmrl_lab.models import few_threads, seeded
+from lmrl_lab.tokens import Row, TokenBatch, collate
+
+
+@dataclass
+class TrainConfig:
+    """What every offline algorithm can be told; an algorithm's own config adds to it."""
+
+    steps: int = 300  # gradient steps
+    batch_size: int = 256  # rows a step, over all processes; all rows are taken every step where there are no more
+    learning_rate: float = 2e-3  # peak, after the warm-up; decays along a cosine to a tenth
+    warmup: int = 20  # steps
+    betas: tuple[float, float] = (0.9, 0.95)  # AdamW
+    weight_decay: float = 0.01
+    clip: float = 1.0  # largest norm of the gradient
+    log_every: int = 10  # steps between two rows of the history
+    checkpoint_every: int = 100  # steps between two checkpoints, where there is a folder
+
+
+Loss = Callable[[torch.nn.Module, TokenBatch], tuple[torch.Tensor, dict[str, float]]]
+
+
+class _WithLoss(torch.nn.Module):
+    """The loss inside `forward`, so that a loss may use parts of its networks on their own under several processes."""
+
+    def __init__(self, networks: torch.nn.Module, loss: Loss):
+        super().__init__()
+        self.networks, self._loss = networks, loss
+
+    def forward(self, batch: TokenBatch):
+        return self._loss(self.networks, batch)
+
+
+def fit(networks: torch.nn.Module, loss: Loss, rows: Sequence[Row], config: TrainConfig, seed: int = 0,
+        folder: str | os.PathLike | None = None, resume: bool = False,
+        callback: Callable[[dict, list[dict]], None] | None = None) -> pd.DataFrame:
+    """Minimise `loss` over `rows`; the history has a line every `log_every` steps.
+
+    `loss(networks, batch)` returns the loss (summed over action tokens, divided by `batch.normalizer`) and numbers to
+    log. With a `folder`, a checkpoint is written there every `checkpoint_every` steps and when the run is interrupted
+    (Ctrl-C waits for the step to end); `resume=True` goes on from it and gives the history of an uninterrupted run.
+    Columns of the history: step, loss, what the loss logs, grad_norm, learning_rate, tokens (action tokens so far, with
+    their weights), seconds (CPU seconds so far).
+    """
+    folder = Path(folder) if folder is not None else None
+    identity = {"config": json.loads(json.dumps(asdict(config))), "seed": seed, "data": _rows_hash(rows)}
+    accelerator = Accelerator()
+    optimizer = torch.optim.AdamW(_groups(networks, config.weight_decay), lr=config.learning_rate, betas=config.betas)
+    module, optimizer = accelerator.prepare(_WithLoss(networks, loss).train(), optimizer)
+    history, first, tokens, spent = [], 0, 0.0, 0.0
+    with few_threads(networks), seeded(seed), _no_interrupt() as interrupted:
+        if resume and folder is not None and (folder / "checkpoint.pt").exists():
+            state = _load_checkpoint(folder / "checkpoint.pt", identity)
+            accelerator.unwrap_model(module).load_state_dict(state["networks"])
+            optimizer.load_state_dict(state["optimizer"])
+            torch.set_rng_state(state["rng"])
+            history, first, tokens, spent = state["history"], state["step"], state["tokens"], state["seconds"]
+        begin = time.process_time()
+        for step in range(first, config.steps):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, config)
+            batch = _share(rows, step, config.batch_size, seed, accelerator)
+            tokens += batch.normalizer * accelerator.num_processes
+            value, logged = module(batch.to(accelerator.device))
+            optimizer.zero_grad()
+            accelerator.backward(value)
+            norm = accelerator.clip_grad_norm_(module.parameters(), config.clip)
+            optimizer.step()
+            done = step + 1
+            if done % config.log_every == 0 or done == config.steps or done == 1:
+                numbers = torch.tensor([value.detach(), *logged.values()], device=accelerator.device)
+                loss_value, *values = accelerator.reduce(numbers, "mean").tolist()
+                if not math.isfinite(loss_value):
+                    raise FloatingPointError(f"the loss is {loss_value} at step {done}: try a lower learning_rate")
+                row = {"step": done, "loss": loss_value, **dict(zip(logged, values, strict=True)), "grad_norm": float(norm),
+                       "learning_rate": learning_rate(step, config), "tokens": tokens,
+                       "seconds": spent + time.process_time() - begin}
+                history.append(row)
+                if callback and accelerator.is_main_process:
+                    callback(row, history)
+            stop = interrupted.is_set()
+            if folder is not None and accelerator.is_main_process and (
+                    stop or done == config.steps or done % config.checkpoint_every == 0):
+                _save_checkpoint(folder, {
+                    "identity": identity, "step": done, "networks": accelerator.unwrap_model(module).state_dict(),
+                    "optimizer": optimizer.state_dict(), "history": history, "tokens": tokens,
+                    "rng": torch.get_rng_state(), "seconds": spent + time.process_time() - begin})
+            if stop:
+                kept = f"; go on with resume=True, the checkpoint is in {folder}" if folder else ""
+                raise KeyboardInterrupt(f"training stopped after step {done} of {config.steps}{kept}")
+    networks.eval()
+    return pd.DataFrame(history)
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """Linear warm-up, then a cosine from the peak down to a tenth of it. `step` counts from 0."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / config.warmup
+    part = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.learning_rate * (0.1 + 0.45 * (1 + math.cos(math.pi * part)))
+
+
+def batch_indices(step: int, weights: np.ndarray, batch_size: int, seed: int) -> np.ndarray:
+    """Which rows step `step` takes; a function of its arguments alone, so a resumed run needs no other state.
+
+    All rows where they fit. Rows of equal weight: epochs in a shuffled order. Rows with counts: drawn in proportion to
+    their counts (and then each counts once).
+    """
+    n = len(weights)
+    if n <= batch_size:
+        return np.arange(n)
+    if weights.min() != weights.max():
+        return np.random.default_rng([seed, step]).choice(n, batch_size, p=weights / weights.sum())
+    places = np.arange(step * batch_size, (step + 1) * batch_size)
+    orders = {epoch: np.random.default_rng([seed, int(epoch), 1]).permutation(n) for epoch in np.unique(places // n)}
+    return np.array([orders[place // n][place % n] for place in places])
+
+
+def _share(rows: Sequence[Row], step: int, batch_size: int, seed: int, accelerator: Accelerator) -> TokenBatch:
+    """This process's part of the step's batch, normalised so that the mean over processes is the whole batch's loss."""
+    weights = np.array([row.weight for row in rows])
+    chosen = batch_indices(step, weights, batch_size, seed)
+    processes, rank = accelerator.num_processes, accelerator.process_index
+    if len(chosen) < processes:
+        raise ValueError(f"{len(chosen)} rows cannot be shared by {processes} processes")
+    drawn = len(rows) > batch_size
+    total = sum(float(rows[i].action_mask.sum()) * (1.0 if drawn else rows[i].weight) for i in chosen)
+    batch = collate([rows[i] for i in chosen[rank::processes]])
+    if drawn:
+        batch.weight = torch.ones_like(batch.weight)
+    batch.normalizer = total / processes
+    return batch
+
+
+def _groups(networks: torch.nn.Module, weight_decay: float) -> list[dict]:
+    """Weight decay for matrices only, as is usual: not for biases and layer norms."""
+    learned = [p for p in networks.parameters() if p.requires_grad]
+    return [{"params": [p for p in learned if p.ndim >= 2], "weight_decay": weight_decay},
+            {"params": [p for p in learned if p.ndim < 2], "weight_decay": 0.0}]
+
+
+def _rows_hash(rows: Sequence[Row]) -> str:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(row.input_ids.tobytes() + row.action_mask.tobytes() + row.returns.tobytes())
+        digest.update(np.float64(row.weight).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _save_checkpoint(folder: Path, state: dict) -> None:
+    """Write checkpoint.pt, then history.csv; each appears under its name only when it is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".checkpoint.{os.getpid()}.part"
+    torch.save(state, partial)
+    os.replace(partial, folder / "checkpoint.pt")
+    partial = folder / f".history.{os.getpid()}.part"
+    pd.DataFrame(state["history"]).to_csv(partial, index=False)
+    os.replace(partial, folder / "history.csv")
+
+
+def _load_checkpoint(path: Path, identity: dict) -> dict:
+    try:
+        state = torch.load(path, weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise ValueError(f"{path} is cut or damaged and cannot be resumed from ({type(error).__name__})") from error
+    for name, value in identity.items():
+        before = state["identity"][name]
+        if before != value:
+            changed = ", ".join(f"{k} was {before.get(k)}, is {v}" for k, v in value.items() if before.get(k) != v) \
+                if isinstance(value, dict) else f"was {before}, is {value}"
+            raise ValueError(f"{path} belongs to a run with another {name}: {changed}")
+    return state
+
+
+@contextmanager
+def _no_interrupt():
+    """Ctrl-C sets an event instead of breaking a step in the middle; a second one breaks at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def handle(number, frame):
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
