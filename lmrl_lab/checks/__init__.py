@@ -1,1 +1,82 @@
-"""The checks behind the exercises: `checks.nb10.keep_best(f)` says pass or shows the first counterexample."""
+"""The checks behind the exercises: `checks.nb10.keep_best(your_function)` says pass or shows the first counterexample.
+
+One module a notebook. A check prints, never raises, and returns a Result; its expected values come from hand-worked
+numbers or a reference of its own, never from the learner's function.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Iterable
+
+
+class Result:
+    """What a check found. `passed` is a bool, `message` what was printed."""
+
+    def __init__(self, passed: bool, message: str):
+        self.passed, self.message = passed, message
+        print(message)
+
+    def _ipython_display_(self) -> None:
+        """Nothing more: the message was printed already."""
+
+    def __repr__(self) -> str:
+        return f"Result(passed={self.passed})"
+
+
+def passed(name: str, note: str = "") -> Result:
+    return Result(True, f"✓ {name}: passed" + (f". {note}" if note else ""))
+
+
+def failed(name: str, what: str) -> Result:
+    return Result(False, f"✗ {name}: not yet. {what}")
+
+
+def check_function(name: str, function: Callable, cases: Iterable[tuple], same: Callable = None, note: str = "") -> Result:
+    """Call `function(*arguments)` for each case `(arguments, expected)` or `(arguments, expected, why)`.
+
+    The first result that differs is shown with what was expected (and why), as is an exception.
+    """
+    same = same or close
+    if not callable(function):
+        return failed(name, f"expected a function, got {function!r}")
+    for arguments, expected, *why in cases:
+        call = f"{getattr(function, '__name__', 'f')}({', '.join(_short(a) for a in arguments)})"
+        try:
+            got = function(*arguments)
+        except Exception as error:  # whatever a learner's code raises is shown, never raised
+            return failed(name, f"\n  {call}\n  raised   {type(error).__name__}: {error}\n  expected {_short(expected)}")
+        try:
+            equal = bool(same(got, expected))
+        except Exception:  # e.g. None, or the wrong shape
+            equal = False
+        if not equal:
+            reason = f"\n  because {why[0]}" if why else ""
+            return failed(name, f"\n  {call}\n  got      {_short(got)}\n  expected {_short(expected)}{reason}")
+    return passed(name, note)
+
+
+def close(got, expected, tolerance: float = 1e-5) -> bool:
+    """Equal up to rounding, through lists, tuples, arrays and tensors; lengths must agree; None never equals a number."""
+    if hasattr(got, "tolist"):
+        got = got.tolist()
+    if hasattr(expected, "tolist"):
+        expected = expected.tolist()
+    if isinstance(expected, (list, tuple)):
+        return (isinstance(got, (list, tuple)) and len(got) == len(expected)
+                and all(close(g, e, tolerance) for g, e in zip(got, expected, strict=True)))
+    if isinstance(expected, bool) or not isinstance(expected, (int, float)):
+        return type(got) is type(expected) and got == expected
+    return isinstance(got, (int, float)) and math.isclose(got, expected, rel_tol=tolerance, abs_tol=tolerance)
+
+
+def _short(value) -> str:
+    text = repr(value)
+    return text if len(text) <= 160 else text[:157] + "..."
+
+
+def __getattr__(name: str):
+    if name.startswith("nb"):
+        return importlib.import_module(f"lmrl_lab.checks.{name}")
+    raise AttributeError(f"no check module '{name}'")
