@@ -6,7 +6,6 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-import sys
 
 NEEDED = {"torch": "2.11", "transformers": "5.15", "gymnasium": "1.0", "numpy": "2.1", "pandas": "2.2", "matplotlib": "3.10",
           "ipywidgets": "7.7.1", "accelerate": "1.0", "tokenizers": "0.22"}
@@ -18,8 +17,6 @@ def doctor(verbose: bool = False) -> None:
     Looks at installed versions only: it imports neither torch nor transformers unless `verbose` asks for the device.
     """
     problems = []
-    if sys.version_info < (3, 11):
-        problems.append(f"Python {platform.python_version()} is too old: 3.11 or newer is needed")
     found = {}
     for name, least in NEEDED.items():
         try:
@@ -28,7 +25,8 @@ def doctor(verbose: bool = False) -> None:
             problems.append(f"{name} is missing: pip install '{name}>={least}'")
             continue
         if _key(found[name]) < _key(least):
-            problems.append(f"{name} {found[name]} is older than {least}: pip install -U '{name}>={least}', then restart the kernel")
+            problems.append(f"{name} {found[name]} is older than {least}: pip install -U '{name}>={least}', "
+                            "then restart the kernel")
     for problem in problems:
         print("✗", problem)
     if not problems:

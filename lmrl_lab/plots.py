@@ -126,7 +126,7 @@ def maze_map(of, values: Sequence[float] | None = None, table: np.ndarray | None
              ax=None) -> Picture | None:
     """A maze with a number a cell as colour (`values`, NaN: none) and a policy as arrows (`table`, (cells, 4)).
 
-    An arrow's length is the probability of that move. With `ax`, draws into it and returns None.
+    An arrowhead's area is the probability of that move. With `ax`, draws into it and returns None.
     """
     figure, own = (None, ax) if ax is not None else _axes(6.0, 4.4)
     heat = np.full((len(of.rows), len(of.rows[0])), np.nan)
@@ -143,9 +143,12 @@ def maze_map(of, values: Sequence[float] | None = None, table: np.ndarray | None
             if (r, c) == of.goal:
                 continue
             for p, (dr, dc) in zip(row, ((-1, 0), (1, 0), (0, -1), (0, 1)), strict=True):
-                if p >= 0.05:
-                    own.annotate("", (c + 0.46 * p * dc, r + 0.46 * p * dr), (c, r), arrowprops={
-                        "arrowstyle": "-|>", "color": "#D55E00", "lw": 1.4, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 8})
+                if p >= 0.005:  # the area is the probability
+                    size = p**0.5
+                    tip, wide = np.array([c + (0.06 + 0.4 * size) * dc, r + (0.06 + 0.4 * size) * dr]), 0.24 * size
+                    base = np.array([c + 0.06 * dc, r + 0.06 * dr])
+                    side = wide * np.array([dr, dc])
+                    own.fill(*np.array([tip, base + side, base - side]).T, fc="#D55E00", ec="white", lw=0.4)
     own.text(of.goal[1], of.goal[0], "G", ha="center", va="center", weight="bold",
              bbox={"boxstyle": "circle,pad=0.15", "fc": "white", "ec": "#333"})
     own.set_xticks(range(walls.shape[1]))

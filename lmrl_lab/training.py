@@ -31,7 +31,8 @@ class TrainConfig:
     """What every offline algorithm can be told; an algorithm's own config adds to it."""
 
     steps: int = 300  # gradient steps
-    batch_size: int = 256  # rows a step, over all processes; all rows are taken every step where there are no more
+    batch_size: int | None = None  # rows a gradient step, over all processes (all, where there are no more);
+    #   None: 256 single steps, or 32 rows that are whole episodes
     learning_rate: float = 2e-3  # peak, after the warm-up; decays along a cosine to a tenth
     warmup: int = 20  # steps
     betas: tuple[float, float] = (0.9, 0.95)  # AdamW
@@ -67,6 +68,7 @@ def fit(networks: torch.nn.Module, loss: Loss, rows: Sequence[Row], config: Trai
     their weights), seconds (CPU seconds so far).
     """
     folder = Path(folder) if folder is not None else None
+    batch_size = config.batch_size or (32 if max(row.action_mask.sum() for row in rows) > 8 else 256)
     identity = {"config": json.loads(json.dumps(asdict(config))), "seed": seed, "data": _rows_hash(rows)}
     accelerator = Accelerator()
     optimizer = torch.optim.AdamW(_groups(networks, config.weight_decay), lr=config.learning_rate, betas=config.betas)
@@ -83,7 +85,7 @@ def fit(networks: torch.nn.Module, loss: Loss, rows: Sequence[Row], config: Trai
         for step in range(first, config.steps):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, config)
-            batch = _share(rows, step, config.batch_size, seed, accelerator)
+            batch = _share(rows, step, batch_size, seed, accelerator)
             tokens += batch.normalizer * accelerator.num_processes
             value, logged = module(batch.to(accelerator.device))
             optimizer.zero_grad()

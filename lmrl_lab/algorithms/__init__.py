@@ -17,7 +17,7 @@ from lmrl_lab.tokens import check_context
 # id -> (module, config, function)
 ALGORITHMS = {
     "bc": ("lmrl_lab.algorithms.bc", "BCConfig", "train_bc"),
-    "filtered_bc": ("lmrl_lab.algorithms.bc", "BCConfig", "train_filtered_bc"),
+    "filtered_bc": ("lmrl_lab.algorithms.bc", "FilteredBCConfig", "train_filtered_bc"),
 }
 
 

@@ -18,9 +18,15 @@ from lmrl_lab.training import TrainConfig, fit
 
 @dataclass
 class BCConfig(TrainConfig):
-    """Settings of BC and filtered BC."""
+    """Settings of BC."""
 
-    keep: str | float | None = None  # filtered BC: "success" or a fraction by return; None: what the task's card says
+
+@dataclass
+class FilteredBCConfig(TrainConfig):
+    """Settings of filtered BC: less data, fewer steps."""
+
+    steps: int = 100  # gradient steps
+    keep: str | float | None = None  # "success" or a fraction by return; None: what the task's card says
 
 
 def bc_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, normalizer: float) -> torch.Tensor:
@@ -48,14 +54,15 @@ def batch_loss(model, batch: TokenBatch) -> tuple[torch.Tensor, dict]:
     return loss, {"accuracy": float(accuracy)}
 
 
-def train_bc(task: str, episodes: list[Episode], model, codec, context: str | int, config: BCConfig, **run) -> Agent:
+def train_bc(task: str, episodes: list[Episode], model, codec, context: str | int, config: TrainConfig, **run) -> Agent:
     """Clone all the data. `run` goes to `training.fit`: seed, folder, resume, callback."""
     agent = Agent(model, codec, task, context, Decoding(), "BC")
     agent.history = fit(model, batch_loss, make_rows(episodes, codec, context, next_state=False), config, **run)
     return agent
 
 
-def train_filtered_bc(task: str, episodes: list[Episode], model, codec, context, config: BCConfig, **run) -> Agent:
+def train_filtered_bc(task: str, episodes: list[Episode], model, codec, context: str | int,
+                      config: FilteredBCConfig, **run) -> Agent:
     """Clone the kept part of the data only: see `data.keep_best`."""
     kept = keep_best(episodes, TASKS[task].keep if config.keep is None else config.keep)
     agent = train_bc(task, kept, model, codec, context, config, **run)

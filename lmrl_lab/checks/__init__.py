@@ -6,6 +6,7 @@ numbers or a reference of its own, never from the learner's function.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import math
 from collections.abc import Callable, Iterable
@@ -44,7 +45,7 @@ def check_function(name: str, function: Callable, cases: Iterable[tuple], same: 
     for arguments, expected, *why in cases:
         call = f"{getattr(function, '__name__', 'f')}({', '.join(_short(a) for a in arguments)})"
         try:
-            got = function(*arguments)
+            got = function(*copy.deepcopy(arguments))  # a function that spoils its arguments must not spoil the check
         except Exception as error:  # whatever a learner's code raises is shown, never raised
             return failed(name, f"\n  {call}\n  raised   {type(error).__name__}: {error}\n  expected {_short(expected)}")
         try:

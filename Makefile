@@ -1,0 +1,84 @@
+# make lab      the environment, then JupyterLab on the first notebook   (ARGS=--no-browser, PYTHON=python3.12)
+# make test     the environment, then everything that .ci/run runs
+# On Linux `torch` brings CUDA by default; for the small CPU build: make lab TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+PYTHON ?= python3
+VENV := .venv
+COLAB := .venv-colab
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+ARGS ?=
+SHELL := /bin/bash
+# Debian's stockfish lies where root's PATH does not look; compiled modules are kept, because pip is told not to compile.
+export PATH := $(PATH):/usr/games
+unexport PYTHONDONTWRITEBYTECODE
+PIP := pip install -q --no-compile
+ONE_THREAD := LMRL_LAB_FAST=1 OMP_NUM_THREADS=1
+# torch alone, without its dependencies, comes from TORCH_INDEX: that index has other versions of the rest.
+TORCH := --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(shell grep '^torch==' constraints.txt)
+
+.PHONY: lab setup test test-units test-notebooks test-browser test-colab bench results notebooks address wheel clean python-ok
+
+lab: setup
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS) notebooks/00_start_here.ipynb
+
+setup: $(VENV)/.ready
+
+python-ok:
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 11) and f"LMRL Lab needs Python 3.11 or newer, and {sys.executable} is {v}. Name another: make lab PYTHON=python3.12")'
+
+# The stamp lies inside the environment and is written last: a set-up that failed half way is simply done again.
+$(VENV)/.ready: pyproject.toml constraints.txt | python-ok
+	@rm -f $@
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/$(PIP) $(TORCH)
+	$(BIN)/$(PIP) -c constraints.txt -e '.[lab,trl,chat,classroom,test]'
+	@touch $@
+
+$(COLAB)/.ready: pyproject.toml constraints.txt tests/colab/requirements.txt | python-ok
+	@rm -f $@
+	$(PYTHON) -m venv $(COLAB)
+	$(COLAB)/bin/$(PIP) $(TORCH)
+	$(COLAB)/bin/$(PIP) -r tests/colab/requirements.txt -e .
+	@touch $@
+
+test: setup
+	$(BIN)/ruff check .
+	$(MAKE) test-units
+	$(MAKE) test-notebooks
+	$(MAKE) test-browser
+	$(MAKE) test-colab
+
+test-units: setup
+	OMP_NUM_THREADS=1 $(PYTEST) -n 2 --dist loadscope -m "not browser" $(ARGS)
+
+# Every notebook top to bottom on one thread, small; a cell that raises is a failure. Outputs differ from the full setting's.
+test-notebooks: setup
+	$(ONE_THREAD) $(PYTEST) -n 2 --dist loadscope --nbval-lax --nbval-current-env --nbval-cell-timeout 180 \
+	    --ignore notebooks/assignments/release notebooks
+
+test-browser: setup
+	$(ONE_THREAD) $(PYTEST) -m browser
+
+# The widgets once more under the versions that Colab ships.
+test-colab: $(COLAB)/.ready
+	OMP_NUM_THREADS=1 $(COLAB)/bin/python -m pytest tests/colab $(wildcard tests/test_widgets*.py)
+
+bench: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench
+
+results: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m lmrl_lab.results $(ARGS)
+
+notebooks: setup
+	$(BIN)/python tests/tools/notebooks.py run $(ARGS)
+
+address: setup
+	$(BIN)/python tests/tools/notebooks.py address $(if $(URL),$(URL),--show)
+
+wheel: setup
+	rm -rf build dist
+	$(BIN)/pip wheel -q --no-deps -w dist .
+
+clean:
+	rm -rf $(VENV) $(COLAB) build dist *.egg-info

@@ -1,0 +1,103 @@
+"""What `play` knows that is not a control: one env played game after game, the finished Episodes, an agent's advice."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from lmrl_lab.env import TASKS, make
+from lmrl_lab.episode import Episode, Turn
+from lmrl_lab.policies import Policy, ScriptedPolicy
+
+MAX_SEED = 2**32 - 1
+
+
+def check_seed(seed) -> int:
+    """A seed from an int or typed text; ValueError says what is accepted."""
+    try:
+        value = int(seed)
+    except (TypeError, ValueError):
+        value = -1
+    if not 0 <= value <= MAX_SEED or isinstance(seed, float):
+        raise ValueError(f"a seed is a whole number from 0 to {MAX_SEED}, not {str(seed)!r:.40}")
+    return value
+
+
+class Game:
+    """A person's game: `turns` so far, `infos` (one an observation), `over`; whole games become `episodes`.
+
+    seed: of the first game; later games count up from it. None: each game draws a seed, and its Episode records it.
+    options: for every `reset`. keywords: change the game, as in `make`.
+    """
+
+    def __init__(self, task: str, seed: int | None = None, options: dict | None = None, **keywords):
+        self.card, self.env = TASKS[task], make(task, **keywords)
+        self.options, self.keywords = options, keywords
+        self.episodes: list[Episode] = []
+        self._counted = seed is not None
+        self._next = check_seed(seed) if self._counted else None
+        self.new()
+
+    def new(self, seed: int | None = None) -> None:
+        """Begin a game; one that is not over is dropped."""
+        if seed is None:
+            seed = self._next if self._counted else secrets.randbelow(1_000_000)
+        seed = check_seed(seed)
+        text, info = self.env.reset(seed=seed, options=self.options)
+        self.seed, self._next = seed, min(seed + 1, MAX_SEED)
+        self.turns, self.infos = [Turn(text, False)], [info]
+        self.over, self.agent_moves, self.hints = False, 0, 0
+
+    def step(self, action: str, by_agent: bool = False) -> tuple[str, float, bool, bool, dict]:
+        """Gymnasium's five values. When the game ends its Episode is the last of `episodes`."""
+        if self.over:
+            raise RuntimeError("this game is over: start a new one")
+        text, reward, terminated, truncated, info = result = self.env.step(action)
+        self.turns += [Turn(action.removesuffix("\n"), True, float(reward)), Turn(text, False)]
+        self.infos.append(info)
+        self.agent_moves += by_agent
+        self.over = terminated or truncated
+        if self.over:
+            self.episodes.append(self._episode(terminated))
+        return result
+
+    def _episode(self, terminated: bool) -> Episode:
+        played = len(self.infos) - 1
+        info = {"success": self.infos[-1]["success"], "invalid": sum(info["invalid"] for info in self.infos)}
+        extras = {"options": self.options, "keywords": self.keywords, "agent_moves": self.agent_moves,
+                  "hints": self.hints}
+        info.update({name: value for name, value in extras.items() if value})
+        policy = "human" if not self.agent_moves else "agent" if self.agent_moves == played else "human and agent"
+        return Episode(self.card.id, self.turns, terminated, not terminated, self.seed, policy, info)
+
+    @property
+    def total_return(self) -> float:
+        """Return of the running game so far, in task units."""
+        return float(sum(turn.reward for turn in self.turns))
+
+    @property
+    def returns(self) -> list[float]:
+        """Returns of the finished games in which the agent made no move."""
+        return [episode.total_return for episode in self.episodes if episode.policy == "human"]
+
+
+def advice(agent: Policy, turns: Sequence[Turn], infos: Sequence[dict], seed: int | None) -> tuple[list[dict], str]:
+    """(actions, note): what `agent` would do now, best first, each `{"action", "probability", "value"}`.
+
+    An agent with `top_actions(turns, legal_actions, n)` is asked; any other policy is played over the transcript with
+    the game's seed, and gives the one action that it takes.
+    """
+    if hasattr(agent, "top_actions"):
+        return agent.top_actions(turns, infos[-1]["legal_actions"], n=5), ""
+    remembers = isinstance(agent, ScriptedPolicy) and type(agent).begin is not ScriptedPolicy.begin
+    agent.reset([seed or 0])
+    its, note, played = "", "", [turn.text for turn in turns[1::2]]
+    for k, (turn, info) in enumerate(zip(turns[::2], infos, strict=True)):
+        try:
+            its = agent.act([turn.text], [info])[0]
+        except ValueError as error:
+            raise ValueError(note or error) from None
+        if remembers and not note and k < len(played) and its != played[k]:
+            note = (f"this policy remembers its own moves, and the game left them at turn {k + 1} "
+                    f"('{played[k]}', not '{its}'): it may be lost now")
+    return [{"action": its, "probability": None, "value": None}], note

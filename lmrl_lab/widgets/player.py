@@ -1,0 +1,295 @@
+"""`play`: any task at a widget, by typing or with buttons, beside an agent that can be asked.
+
+Controls only: the game itself is in `game`, the pictures are in `draw`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import time
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import ipywidgets as widgets
+
+from lmrl_lab.episode import Episode, append_episode
+from lmrl_lab.policies import Policy
+from lmrl_lab.widgets import draw
+from lmrl_lab.widgets.game import Game, advice
+
+MAX_BUTTONS = 12
+ENTER_WINDOW, ENTER_WAIT = 1.0, 0.3  # seconds, see `_on_text_message`
+WATCH_PAUSE, WATCHED_MOVES = 0.25, 40  # seconds between the moves that are watched; the moves after these are not
+
+
+def play(task: str, agent: Policy | None = None, save_to: str | os.PathLike | None = None, seed: int | None = None,
+         options: dict | None = None, **keywords) -> Player:
+    """Play a task by hand: `game = play("maze-fo")`; then `game.returns` and `game.episodes` hold the finished games.
+
+    agent: anything that plays; it can be asked what it would do, and can play a move or the rest.
+    save_to: a .jsonl file to which every finished game is added.
+    seed: of the first game, the next ones count up; None draws one for each game.
+    options: for `reset`, as `{"start": (3, 3)}`. keywords: as in `make`, for example `layout="umaze"`.
+    """
+    return Player(Game(task, seed, options, **keywords), agent, save_to)
+
+
+class Player:
+    """The widget that `play` returns. `step(action)` and `new_game(seed)` do from code what the controls do."""
+
+    def __init__(self, game: Game, agent: Policy | None = None, save_to: str | os.PathLike | None = None):
+        if save_to is not None and Path(save_to).suffix != ".jsonl":
+            raise ValueError(f"save_to is a .jsonl file, not '{save_to}'")
+        self.game, self.agent, self.save_to = game, agent, save_to
+        self._entered = 0.0
+        self._build()
+        self._say_new_game()
+
+    # ------------------------------------------------------------------------------------------ for notebooks
+
+    @property
+    def env(self):
+        return self.game.env
+
+    @property
+    def episodes(self) -> list[Episode]:
+        """Every game finished here, in order."""
+        return self.game.episodes
+
+    @property
+    def returns(self) -> list[float]:
+        """Returns of the finished games in which the agent made no move."""
+        return self.game.returns
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict]:
+        """Play one action and redraw. Returns Gymnasium's five values; RuntimeError when the game is over."""
+        return self._step(action, by_agent=False)
+
+    def new_game(self, seed: int | None = None) -> None:
+        """Begin again; a game that is not over is dropped and leaves no Episode."""
+        self.game.new(seed)
+        self._say_new_game()
+
+    # ------------------------------------------------------------------------------------------ controls
+
+    def _build(self) -> None:
+        self.header, self.picture, self.status = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.hint, self.record, self.download = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        legal = self.game.infos[0]["legal_actions"]
+        example = f"for example: {legal[0]}" if legal else "type here, then press Enter"
+        # the value comes when Enter is pressed or the box is left, see `_on_text_message`
+        self.text = widgets.Text(description="Action:", placeholder=example, continuous_update=False,
+                                 layout=widgets.Layout(width="300px"), style={"description_width": "initial"})
+        self.text.on_msg(self._on_text_message)
+        self.text.observe(self._on_text_value, "value")
+        self.send = self._button("Send", lambda: self._submit(), "primary")
+        self.buttons = _row()
+        self.ask = self._button("What would the agent do?", self._ask)
+        self.agent_move = self._button("Let it move", lambda: self._play_agent(1))
+        self.agent_rest = self._button("Watch it finish", lambda: self._play_agent(None))
+        agent = [_row(self.ask, self.agent_move, self.agent_rest), self.hint] if self.agent is not None else []
+        self.seed = widgets.Text(description="Seed:", placeholder="next", continuous_update=False,
+                                 layout=widgets.Layout(width="150px"), style={"description_width": "initial"})
+        self.again = self._button("New game", self._new_from_box)
+        self.show_record = widgets.Checkbox(description="Show the transcript", indent=False,
+                                            layout=widgets.Layout(width="auto", margin="0 0 0 14px"))
+        self.show_record.observe(lambda _: self._draw_record(), "value")
+        controls = widgets.VBox([self.status, _row(self.text, self.send), self.buttons, *agent],
+                                layout=widgets.Layout(flex="1 1 380px", max_width="560px"))
+        self.box = widgets.VBox([
+            self.header, _row(self.picture, controls, grid_gap="18px"),
+            _row(self.seed, self.again, self.show_record, align_items="center"), self.record, self.download,
+        ], layout=widgets.Layout(max_width="1000px"))
+
+    def _button(self, words: str, action, style: str = "") -> widgets.Button:
+        button = widgets.Button(description=words, button_style=style, layout=widgets.Layout(width="auto"))
+        button.on_click(lambda _: self._guarded(action))
+        return button
+
+    def _guarded(self, action) -> None:
+        """Errors of a callback are shown nowhere but here."""
+        try:
+            action()
+        except Exception as error:
+            self._say(f"Not done: {error}")
+
+    def _on_text_message(self, _, content: dict, buffers) -> None:
+        # On Enter the browser first says "submit" and then sends the new value, if the text has changed since the box
+        # was last left; a value without a "submit" before it only means that the box was left. on_submit is deprecated.
+        if content.get("event") == "submit":
+            self._entered = time.monotonic()
+            if self.text.value:  # left and come back to: edited, and a value will follow, or not, and none will
+                _later(ENTER_WAIT, lambda: self._entered and self._submit())
+
+    def _on_text_value(self, change: dict) -> None:
+        if change["new"] and time.monotonic() - self._entered < ENTER_WINDOW:
+            self._submit()
+
+    def _submit(self) -> None:
+        action, self._entered = self.text.value, 0.0
+        if not action.strip():
+            self._say("Type an action first, then press Enter.")
+        elif self.game.over:
+            self._say("This game is over: press New game.")
+        else:
+            self._guarded(lambda: self._play_typed(action))
+
+    def _play_typed(self, action: str) -> None:
+        self._step(action, by_agent=False)
+        self.text.value = ""  # what could not be played stays in the box
+
+    def _new_from_box(self) -> None:
+        typed = self.seed.value.strip()
+        self.new_game(typed or None)
+        self.seed.value = ""
+        self.text.send({"do": "focus"})  # ipywidgets 7 has no Text.focus()
+
+    # ------------------------------------------------------------------------------------------ the game
+
+    def _step(self, action: str, by_agent: bool):
+        game = self.game
+        result = game.step(action, by_agent)
+        who, reward, message = "Agent" if by_agent else "You", game.turns[-2].reward, game.infos[-1].get("message", "")
+        said = f"{who}: {action.strip()} → {message} (reward {draw.number(reward)})."
+        if game.over:
+            turns = len(game.infos) - 1
+            said += f" Game over after {turns} turn{'s' * (turns != 1)}: {self._graded(game.total_return)}. {self._save()}"
+        self._redraw(said)
+        return result
+
+    def _save(self) -> str:
+        self.download.value = self._download_link()
+        if self.save_to is None:
+            return ""
+        try:
+            append_episode(self.save_to, self.game.episodes[-1])
+        except (OSError, ValueError) as error:
+            return f"NOT saved: {error}. The link below still has it."
+        return f"Added to {Path(self.save_to).name}."
+
+    def _download_link(self) -> str:
+        lines = "".join(json.dumps(episode.to_dict(), ensure_ascii=False) + "\n" for episode in self.episodes)
+        data, n = base64.b64encode(lines.encode()).decode(), len(self.episodes)
+        return draw.card(f'<a download="{self.game.card.id}-games.jsonl" href="data:application/jsonl;base64,{data}" '
+                         f'style="color:var(--jp-content-link-color, #0550ae);text-decoration:underline">'
+                         f'Download {n} finished game{"s" * (n != 1)} (.jsonl)</a>')
+
+    def _ask(self) -> None:
+        legal = self.game.infos[-1]["legal_actions"]
+        actions, note = self._advice()
+        self.game.hints += 1
+        self.hint.value = draw.draw_actions(actions, legal is not None and len(actions) >= len(legal), note)
+
+    def _advice(self) -> tuple[list[dict], str]:
+        return advice(self.agent, self.game.turns, self.game.infos, self.game.seed)
+
+    def _play_agent(self, moves: int | None) -> None:
+        """The agent's first choice is played, once or (None) until the game is over."""
+        played = 0
+        while not self.game.over and played != moves:
+            self._step(self._advice()[0][0]["action"], by_agent=True)
+            played += 1
+            if moves is None and not self.game.over and played < WATCHED_MOVES:
+                time.sleep(WATCH_PAUSE)
+
+    # ------------------------------------------------------------------------------------------ drawing
+
+    def _say_new_game(self) -> None:
+        message = self.game.infos[0].get("message", "")
+        self._redraw(f"New game, seed {self.game.seed}{': ' * bool(message)}{message}.")
+
+    def _redraw(self, said: str) -> None:
+        game = self.game
+        self.header.value = self._header()
+        self.picture.value = draw.view(game.card.id, game.turns, game.env, game.over)
+        self._say(said)
+        self._show_buttons(game.infos[-1]["legal_actions"])
+        for button in (self.send, self.ask, self.agent_move, self.agent_rest):
+            button.disabled = game.over
+        self.hint.value = ""
+        self._draw_record()
+
+    def _header(self) -> str:
+        game, cell = self.game, "margin-right:22px;white-space:nowrap"
+        facts = [f"turn <b>{len(game.infos) - 1}</b>", f"return <b>{draw.number(game.total_return)}</b>",
+                 f"seed <b>{game.seed}</b>"]
+        if game.returns:
+            n, mean = len(game.returns), sum(game.returns) / len(game.returns)
+            facts.append(f"your {n} game{'s' * (n != 1)}: best {self._graded(max(game.returns))}, mean {self._graded(mean)}")
+            if not game.keywords:
+                facts.append("<small>score: 0 worst, 50 the behaviour data's mean, 100 the best known mean</small>")
+        spans = "".join(f'<span style="{cell}">{fact}</span> ' for fact in facts)
+        return draw.card(f'<div style="font-weight:600;font-size:15px">{escape(game.card.title)}</div>'
+                         f'<div style="display:flex;flex-wrap:wrap">{spans}</div>')
+
+    def _graded(self, value: float) -> str:
+        """A return, and its score where the card's references hold: in the game as it is, without keywords."""
+        if self.game.keywords:
+            return f"return {draw.number(value)}"
+        score = round(self.game.card.references.normalize(value), 1)
+        return f"return {draw.number(value)} (score {draw.number(score)})"
+
+    def _say(self, said: str) -> None:
+        """The live region: what the game says, and what became of the last action."""
+        seen = draw.quote(self.game.turns[-1].text) if self.game.card.id in draw.VIEWS else ""  # a chat has it
+        self.status.value = draw.card(f'<div role="status" aria-live="polite">{seen}<div>{escape(said)}</div></div>')
+
+    def _show_buttons(self, legal: Sequence[str] | None) -> None:
+        """A button for each of a few legal actions; buttons are used again, so that the focus stays where it is."""
+        shown = list(legal) if legal is not None and len(legal) <= MAX_BUTTONS else []
+        pool = list(self.buttons.children)
+        while len(pool) < len(shown):
+            pool.append(self._action_button())
+        if len(pool) != len(self.buttons.children):
+            self.buttons.children = pool
+        for k, button in enumerate(pool):
+            button.layout.display = None if k < len(shown) else "none"
+            button.description = shown[k] if k < len(shown) else ""
+            button.disabled = self.game.over
+
+    def _action_button(self) -> widgets.Button:
+        button = widgets.Button(layout=widgets.Layout(width="auto"))
+        button.on_click(lambda clicked: self._guarded(lambda: self._step(clicked.description, by_agent=False)))
+        return button
+
+    def _draw_record(self) -> None:
+        self.record.value = draw.draw_transcript(self.game.turns) if self.show_record.value else ""
+
+    # ------------------------------------------------------------------------------------------ the plain twin
+
+    def __repr__(self) -> str:
+        game = self.game
+        lines = [f"> {t.text}   [{t.reward:+g}]" if t.is_action else t.text.rstrip("\n") for t in game.turns]
+        head = f"{game.card.title}, seed {game.seed}, turn {len(game.infos) - 1}, return {game.total_return:g}"
+        return "\n".join([head, *lines])
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        """The controls where they work; a picture and the transcript in a saved notebook."""
+        return {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view_of(self.box),
+                "text/html": twin(self.header.value, self.picture.value, draw.draw_transcript(self.game.turns))}
+
+
+def _row(*controls: widgets.Widget, **layout: str) -> widgets.HBox:
+    return widgets.HBox(controls, layout=widgets.Layout(flex_flow="row wrap", **layout))
+
+
+def twin(head: str, picture: str, transcript: str) -> str:
+    """What shows where no widget can be: still pictures, and the transcript folded away."""
+    return f"{head}{draw.as_image(picture)}<details><summary>Transcript</summary>{transcript}</details>"
+
+
+def view_of(box: widgets.Widget) -> dict:
+    """The front end's handle of a widget; the same for ipywidgets 7 and 8."""
+    return {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+
+
+def _later(seconds: float, call) -> None:
+    """Call once the messages that have already left the browser are in; at once where no event loop runs (scripts)."""
+    try:
+        asyncio.get_running_loop().call_later(seconds, call)
+    except RuntimeError:
+        call()

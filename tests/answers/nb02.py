@@ -1,0 +1,75 @@
+"""Answers to the exercises of notebook 02, their stubs, and wrong answers that its checks must refuse."""
+
+UP, DOWN, LEFT, RIGHT = (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)
+CERTAIN = {2: RIGHT, 3: LEFT, 4: DOWN, 5: DOWN, 6: RIGHT, 7: LEFT}
+UNIFORM = dict.fromkeys(range(1, 8), (0.25, 0.25, 0.25, 0.25))
+
+
+def normalized(x, minimum, behaviour, best):
+    if x >= behaviour:
+        return 50 + 50 * (x - behaviour) / (best - behaviour)
+    return 50 * (x - minimum) / (behaviour - minimum)
+
+
+def normalized_stub(x, minimum, behaviour, best):
+    return 0.0
+
+
+def normalized_one_line(x, minimum, behaviour, best):
+    return 100 * (x - minimum) / (best - minimum)
+
+
+def normalized_one_slope(x, minimum, behaviour, best):
+    return 50 + 50 * (x - behaviour) / (best - behaviour)
+
+
+def normalized_clipped(x, minimum, behaviour, best):
+    return min(100, max(0, normalized(x, minimum, behaviour, best)))
+
+
+def one_move(walls, last):
+    if "above you, below you" not in walls:
+        return {"There are walls to your left, below you.": "move right",
+                "There are walls to your right, below you.": "move left"}.get(walls, "move down")
+    if "to your left" in walls:
+        return "move right"
+    if "to your right" in walls:
+        return "move left"
+    return last if last in ("move left", "move right") else "move right"
+
+
+def one_move_stub(walls, last):
+    return "move down"
+
+
+def one_move_forgetful(walls, last):
+    return one_move(walls, None)  # a fixed move in the corridor: no memory at all
+
+
+def one_move_up_too(walls, last):
+    return "move up" if walls == "There is a wall above you." else one_move(walls, last)
+
+
+def one_move_short(walls, last):
+    return one_move(walls, last).removeprefix("move ")  # not what the game reads
+
+
+def one_move_back(walls, last):
+    back = {"move left": "move right", "move right": "move left"}
+    return back.get(last, "move right") if walls == "There are walls above you, below you." else one_move(walls, last)
+
+
+def one_move_raises(walls, last):
+    return last.upper()
+
+
+ANSWERS = {
+    "coin": {"answer": "d", "stub": None, "wrong": ["a", "b", "c", "D", -12.6]},
+    "normalized": {"answer": normalized, "stub": normalized_stub,
+                   "wrong": [normalized_one_line, normalized_one_slope, normalized_clipped]},
+    "memoryless": {"answer": {1: (0, 0, 0.5, 0.5), **CERTAIN}, "stub": UNIFORM,
+                   "wrong": [{1: LEFT, **CERTAIN}, {1: RIGHT, **CERTAIN},
+                             {1: (0, 0, 0.5, 0.5), **CERTAIN, 4: UP}, {1: (0, 0, 1, 1), **CERTAIN}, CERTAIN]},
+    "one_move": {"answer": one_move, "stub": one_move_stub,
+                 "wrong": [one_move_forgetful, one_move_up_too, one_move_short, one_move_back, one_move_raises]},
+}

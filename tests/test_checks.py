@@ -1,0 +1,153 @@
+"""Every exercise's check is itself tested, and notebook, check and `tests/answers/nbXX.py` are held together.
+
+`ANSWERS = {check: {"answer": ..., "stub": ..., "wrong": [three or more]}}`, functions or plain values. In the notebook
+an exercise is a code cell that defines the stub, a code cell `checks.nbXX.check(name)`, and further down a markdown
+cell whose `<details>` with "answer" in the summary fold away a python block that defines the same name.
+"""
+
+import ast
+import importlib
+import inspect
+import re
+import textwrap
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+import lmrl_lab as lab
+from lmrl_lab import checks
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted(path.stem for path in (ROOT / "lmrl_lab" / "checks").glob("nb*.py"))
+FOLDED = re.compile(r"<summary>[^<]*answer[^<]*</summary>(.*?)</details>", re.DOTALL | re.IGNORECASE)
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+def public(module) -> list[str]:
+    return [name for name, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")]
+
+
+def answers(notebook: str):
+    return importlib.import_module(f"answers.{notebook}")
+
+
+EXERCISES = [(notebook, name) for notebook in MODULES for name in public(getattr(checks, notebook))]
+each_exercise = pytest.mark.parametrize("notebook, name", EXERCISES, ids=lambda part: part)
+
+
+def outcome(notebook: str, name: str, given, capsys) -> checks.Result:
+    """What the check says; that it prints, and prints what it returns, is part of every test."""
+    capsys.readouterr()
+    result = getattr(getattr(checks, notebook), name)(given)  # a check never raises
+    assert isinstance(result, checks.Result) and isinstance(result.passed, bool)
+    assert capsys.readouterr().out == result.message + "\n"
+    return result
+
+
+@pytest.mark.parametrize("notebook", MODULES)
+def test_every_check_has_an_answer_a_stub_and_three_wrong_answers(notebook):
+    entries = answers(notebook).ANSWERS
+    assert set(entries) == set(public(getattr(checks, notebook))) and entries
+    for entry in entries.values():
+        assert set(entry) == {"answer", "stub", "wrong"} and len(entry["wrong"]) >= 3
+
+
+@each_exercise
+def test_the_answer_passes(notebook, name, capsys):
+    result = outcome(notebook, name, answers(notebook).ANSWERS[name]["answer"], capsys)
+    assert result.passed, result.message
+    assert result.message.startswith("✓")
+
+
+@each_exercise
+def test_the_stub_and_every_wrong_answer_fail_and_are_told_why(notebook, name, capsys):
+    entry = answers(notebook).ANSWERS[name]
+    for given in [entry["stub"], *entry["wrong"]]:
+        result = outcome(notebook, name, given, capsys)
+        assert not result.passed and result.message.startswith("✗"), f"{given!r} passes"
+        if entry["stub"] is not None:  # a prediction may keep its secret
+            assert "expected" in result.message.lower() or "raised " in result.message, result.message
+        if callable(given):
+            assert "got " in result.message or "raised " in result.message, result.message
+
+
+def _raises(*arguments):
+    raise ZeroDivisionError("division by zero")
+
+
+def _mutates(*arguments):
+    for argument in arguments:
+        if isinstance(argument, (list, dict)):
+            argument.clear()
+
+
+@each_exercise
+def test_no_answer_however_odd_makes_a_check_raise(notebook, name, capsys):
+    values = [None, 0, 1.5, float("nan"), True, "", "text", b"bytes", [], [None], [[]], {}, {1: None}, (), object(),
+              int, np.zeros(0), np.zeros((2, 2))]
+    for given in [*values, lambda: None, _raises, _mutates, *(lambda *a, v=v: v for v in values)]:
+        assert not outcome(notebook, name, given, capsys).passed, f"{given!r} passes"
+
+
+@each_exercise
+def test_an_answer_that_spoils_its_arguments_does_not_spoil_the_check(notebook, name, capsys):
+    answer = answers(notebook).ANSWERS[name]["answer"]
+    if callable(answer):
+        outcome(notebook, name, _mutates, capsys)
+    assert outcome(notebook, name, answer, capsys).passed
+
+
+# ---------------------------------------------------------------------------------------------- in the notebook
+
+def exercise_cells(notebook: str, name: str) -> tuple[str, str, str]:
+    """(the name that is checked, source of the cell that defines it, source of the folded answer)."""
+    [path] = (ROOT / "notebooks").glob(f"{notebook[2:]}_*.ipynb")
+    cells = nbformat.read(path, as_version=4).cells
+    call = re.compile(rf"checks\.{notebook}\.{name}\((\w+)\)")
+    found = [(k, match[1]) for k, cell in enumerate(cells) if cell.cell_type == "code"
+             for match in [call.search(cell.source)] if match]
+    assert len(found) == 1, f"{path.name} calls {call.pattern} {len(found)} times"
+    [(place, variable)] = found
+    defines = re.compile(rf"^(def {variable}\(|{variable} *=)", re.MULTILINE)
+    stub = next(cell.source for cell in reversed(cells[:place])
+                if cell.cell_type == "code" and defines.search(cell.source))
+    for cell in cells[place + 1:]:
+        if cell.cell_type == "markdown":
+            for folded in FOLDED.findall(cell.source):
+                for code in PYTHON.findall(folded):
+                    if defines.search(textwrap.dedent(code)):
+                        return variable, stub, textwrap.dedent(code)
+    raise AssertionError(f"{path.name}: no folded answer that defines {variable} below its check")
+
+
+def meaning(source: str, function: str) -> str:
+    """A function's code without its name, comments, docstring and annotations."""
+    [tree] = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == function]
+    tree.name, tree.returns = "f", None
+    for argument in tree.args.args:
+        argument.annotation = None
+    if ast.get_docstring(tree):
+        tree.body = tree.body[1:]
+    return ast.unparse(tree)
+
+
+@each_exercise
+@pytest.mark.parametrize("part", ["stub", "answer"])
+def test_the_notebook_holds_the_same_stub_and_answer(notebook, name, part, capsys):
+    module = answers(notebook)
+    expected = module.ANSWERS[name][part]
+    variable, *sources = exercise_cells(notebook, name)
+    source = sources[part == "answer"]
+    namespace = {**vars(module), "np": np, "lab": lab}
+    namespace.pop(variable, None)
+    exec(source, namespace)
+    given = namespace[variable]
+    assert outcome(notebook, name, given, capsys).passed == (part == "answer")
+    if callable(expected):
+        shared = textwrap.dedent(inspect.getsource(expected))
+        assert meaning(source, variable) == meaning(shared, expected.__name__)
+    else:
+        assert given == expected

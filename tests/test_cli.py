@@ -1,0 +1,76 @@
+"""The command line, verb by verb, and what it says when something is wrong."""
+
+import json
+
+import pytest
+
+import lmrl_lab as lab
+from lmrl_lab.__main__ import main
+
+
+def run(capsys, *arguments):
+    code = main([str(a) for a in arguments])
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+def test_generate_train_evaluate_load(tmp_path, capsys):
+    data, folder = tmp_path / "d.jsonl.gz", tmp_path / "run"
+    assert run(capsys, "generate", "maze-fo", "--size", 30, "--seed", 2, "--out", data)[0] == 0
+    assert lab.read_episodes(data, "maze-fo") == lab.generate("maze-fo", 30, seed=2)
+    code, out, _ = run(capsys, "train", "bc", "maze-fo", "--data", data, "--set", "steps=12", "--out", folder)
+    assert code == 0 and "step     12" in out
+    config = json.loads((folder / "config.json").read_text())
+    assert config["algorithm"] == "bc" and config["config"]["steps"] == 12
+    code, out, _ = run(capsys, "evaluate", folder, "--episodes", 25, "--temperature", 0, "--save-episodes", tmp_path / "e.jsonl")
+    agent = lab.load_agent(folder).with_decoding(temperature=0.0)
+    assert code == 0 and str(lab.evaluate(agent, "maze-fo", episodes=25)) in out
+    assert json.loads((folder / "score.json").read_text())["episodes"] == 25
+    assert len(lab.read_episodes(tmp_path / "e.jsonl", "maze-fo")) == 25
+
+
+def test_a_scripted_policy_by_name(capsys):
+    code, out, _ = run(capsys, "evaluate", "best", "maze-po", "--episodes", 25)
+    assert code == 0 and "return -7.24" in out
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["generate", "mase-fo", "--out", "x.jsonl"], "did you mean 'maze-fo'"),
+    (["generate", "maze-fo", "--out", "x.csv"], ".jsonl"),
+    (["train", "bcc", "maze-fo", "--out", "run"], "did you mean 'bc'"),
+    (["train", "bc", "maze-fo", "--set", "stepz=3", "--out", "run"], "did you mean 'steps'"),
+    (["train", "bc", "maze-fo", "--data", "none.jsonl", "--out", "run"], "none.jsonl"),
+    (["evaluate", "bets", "maze-fo"], "did you mean 'best'"),
+    (["evaluate", "runs/none"], "no folder"),
+])
+def test_mistakes_are_said_in_a_line_and_nothing_is_written(tmp_path, monkeypatch, capsys, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, *arguments)
+    assert code == 2 and said in err and err.startswith("error:") and "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_files_are_not_overwritten(tmp_path, capsys):
+    (tmp_path / "d.jsonl").write_text("mine")
+    assert run(capsys, "generate", "maze-fo", "--size", 2, "--out", tmp_path / "d.jsonl")[0] == 2
+    assert (tmp_path / "d.jsonl").read_text() == "mine"
+
+
+def test_a_setting_without_a_value_is_explained(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "bc", "maze-fo", "--set", "steps", "--out", "x"])
+    assert "NAME=VALUE" in capsys.readouterr().err
+
+
+def test_doctor_says_ready_and_shows_versions(capsys):
+    code, out, _ = run(capsys, "doctor")
+    assert code == 0 and out.startswith("✓ LMRL Lab is ready") and "torch" in out and "memory" in out
+
+
+def test_doctor_names_what_is_old_or_missing(monkeypatch, capsys):
+    from lmrl_lab import checkup
+    monkeypatch.setattr(checkup, "NEEDED", {"torch": "99.0", "no-such-package": "1.0"})
+    checkup.doctor()
+    out = capsys.readouterr().out
+    assert "older than 99.0" in out and "no-such-package is missing" in out and "ready" not in out
+    assert checkup._key("2.13.0+cpu") > checkup._key("2.11") and checkup._key("5.15.0") == (5, 15, 0)

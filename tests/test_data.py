@@ -1,0 +1,185 @@
+"""Behaviour data: seeds, the cache that notices damage, filters, splits, and published files."""
+
+import json
+
+import pytest
+
+import lmrl_lab as lab
+from lmrl_lab import data
+from lmrl_lab.data import keep_best, load_published, replay_problem, split
+from lmrl_lab.episode import Episode, EpisodeFileError, Turn
+
+every_task = pytest.mark.parametrize("task", list(lab.TASKS))
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMRL_LAB_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def game(value, success=False):
+    return Episode("maze-fo", [Turn("a\n", False), Turn("b", True, value), Turn("c\n", False)], success, not success,
+                   info={"success": success})
+
+
+@every_task
+def test_the_same_seed_gives_the_same_data_and_another_seed_other_data(task, cache):
+    first = lab.generate(task, 5, seed=1, cache=False)
+    assert lab.generate(task, 5, seed=1, cache=False) == first != lab.generate(task, 5, seed=2, cache=False)
+    assert lab.generate(task, 3, seed=1, cache=False) == first[:3]
+
+
+@every_task
+def test_behaviour_data_can_be_played_again(task, cache):
+    assert [replay_problem(e) for e in lab.generate(task, 10, seed=3, cache=False)] == [None] * 10
+
+
+def test_the_cache_is_used_and_equals_fresh_data(cache, monkeypatch):
+    fresh = lab.generate("maze-fo", 8, seed=4)
+    assert sorted(p.suffix for p in cache.iterdir()) == [".gz", ".json"]
+    monkeypatch.setattr(data, "_made", lambda *a: pytest.fail("the cache was not used"))
+    assert lab.generate("maze-fo", 8, seed=4) == fresh
+
+
+@pytest.mark.parametrize("harm", ["cut", "edit", "manifest cut", "manifest gone", "data gone", "manifest of other settings"])
+def test_a_harmed_cache_is_noticed_and_made_again(cache, harm, capsys):
+    whole = lab.generate("maze-fo", 8, seed=4)
+    [path], [manifest] = cache.glob("*.gz"), cache.glob("*.json")
+    good = path.read_bytes()
+    if harm == "cut":
+        path.write_bytes(good[:len(good) // 2])
+    elif harm == "edit":
+        from lmrl_lab.episode import write_episodes
+        whole[0].turns[1].reward = 5.0
+        write_episodes(path, whole)
+        whole[0].turns[1].reward = -1.0
+    elif harm == "manifest cut":
+        manifest.write_text(manifest.read_text()[:20])
+    elif harm == "manifest gone":
+        manifest.unlink()
+    elif harm == "data gone":
+        path.unlink()
+    else:
+        manifest.write_text(manifest.read_text().replace('"seed": 4', '"seed": 5'))
+    assert lab.generate("maze-fo", 8, seed=4) == whole
+    assert path.read_bytes() == good
+    if "gone" not in harm:
+        assert "making it again" in capsys.readouterr().err
+
+
+def test_changed_code_makes_other_data(cache, monkeypatch):
+    lab.generate("maze-fo", 3, seed=1)
+    monkeypatch.setattr(data, "_code_hash", lambda card: "changed")
+    lab.generate("maze-fo", 3, seed=1)
+    assert len(list(cache.glob("*.gz"))) == 2
+
+
+def test_a_cache_that_cannot_be_written_does_not_stop_the_lesson(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LMRL_LAB_CACHE", str(tmp_path / "file" / "below"))
+    assert len(lab.generate("maze-fo", 3, seed=1)) == 3
+    assert "could not be cached" in capsys.readouterr().err
+
+
+def test_layouts_change_the_data_and_bad_arguments_are_errors(cache):
+    episodes = lab.generate("maze-fo", 4, seed=0, layout="umaze")
+    assert episodes != lab.generate("maze-fo", 4, seed=0)
+    assert episodes[0].info["keywords"] == {"layout": "umaze"} and replay_problem(episodes[0]) is None
+    with pytest.raises(ValueError, match="did you mean 'layout'"):
+        lab.generate("maze-fo", 4, layuot="umaze")
+    for size in (0, -1, 2.5, "many"):
+        with pytest.raises(ValueError, match="size"):
+            lab.generate("maze-fo", size)
+
+
+def test_keep_best_by_success_and_by_fraction():
+    games = [game(-3), game(-1, True), game(-2), game(-1, True), game(-5)]
+    assert keep_best(games, "success") == [games[1], games[3]]
+    assert keep_best(games, 0.2) == [games[1]]  # a tie: the earlier one
+    assert keep_best(games, 0.6) == [games[1], games[2], games[3]]
+    assert keep_best(games, 0.01) == [games[1]] and keep_best(games, 1.0) == games
+    for bad in (0, 1.1, "best", None, -0.5):
+        with pytest.raises(ValueError, match="keep"):
+            keep_best(games, bad)
+    with pytest.raises(ValueError, match="no episode"):
+        keep_best([game(-1)], "success")
+
+
+def test_split_holds_out_whole_episodes():
+    games = [game(-i) for i in range(20)]
+    train, held = split(games, 0.25, seed=1)
+    assert len(held) == 5 and sorted(e.total_return for e in train + held) == sorted(e.total_return for e in games)
+    assert split(games, 0.25, seed=1)[1] == held != split(games, 0.25, seed=2)[1]
+    with pytest.raises(ValueError, match="fraction"):
+        split(games, 1.0)
+
+
+@pytest.mark.parametrize("change, said", [
+    (lambda e: setattr(e.turns[1], "reward", 0.0), "reward"),
+    (lambda e: setattr(e.turns[2], "text", "Success\n"), "answer"),
+    (lambda e: setattr(e.turns[0], "text", "elsewhere\n"), "first observation"),
+    (lambda e: e.info["options"].update(start=[7, 6]), "first observation"),
+    (lambda e: (setattr(e, "terminated", True), setattr(e, "truncated", False)), "terminated"),
+])
+def test_replaying_finds_what_was_changed(change, said):
+    episode = next(e for e in lab.generate("maze-fo", 20, seed=0, cache=False) if e.truncated)
+    change(episode)
+    assert said in replay_problem(episode)
+
+
+# ------------------------------------------------------------------------------------------ published files
+
+STEPS = [{"state": "There is a wall above you.\n", "action": "move down\n", "reward": -1.0, "done": False},
+         {"state": "There are walls to your right, to your left.\n", "action": "move down\n", "reward": 0.0, "done": True}]
+HISTORY = {"text_history": ["There is a wall above you.\n", "move down\n", "There are walls to your right, to your left.\n",
+                            "move down\n", "Success\n"], "rewards": [-1.0, 0.0], "dones": [False, True]}
+
+
+def published(tmp_path, *records):
+    path = tmp_path / "maze.jsonl"
+    path.write_text("".join(json.dumps(r) + "\n" for r in records))
+    return path
+
+
+@pytest.mark.parametrize("record", [
+    STEPS,
+    {name: [s[name] for s in STEPS] for name in STEPS[0]},
+    HISTORY,
+    {"text_history": HISTORY["text_history"][:4], "rewards": [0, -1.0, 0, 0.0], "dones": [False, False, False, True]},
+    {**HISTORY, "rewards": [0, -1.0, 0, 0.0, 0], "dones": [False, False, False, True, True]},
+])
+def test_published_maze_rows_become_episodes(tmp_path, record):
+    [episode] = load_published(published(tmp_path, record), "maze-po")
+    assert episode.actions == ["move down", "move down"] and episode.rewards == [-1, 0]
+    assert episode.terminated and not episode.truncated and episode.success
+    assert episode.observations[:2] == [s["state"] for s in STEPS]
+
+
+def test_a_published_game_that_was_cut_is_truncated(tmp_path):
+    cut = [dict(step, done=False, reward=-1.0) for step in STEPS]
+    [episode] = load_published(published(tmp_path, cut), "maze-fo")
+    assert episode.truncated and not episode.success and not episode.turns[-1].is_action
+    # and it can be trained on like any other
+    assert lab.train("bc", "maze-fo", [episode], steps=2).history.loss.notna().all()
+
+
+@pytest.mark.parametrize("record", [
+    [], {}, 3, [{"state": "a"}], {"text_history": [], "rewards": [], "dones": []},
+    {"text_history": ["a", "b"], "rewards": [1, 2, 3], "dones": [True]},
+    {"state": ["a"], "action": ["b"], "reward": [0.0], "done": []}])
+def test_a_row_of_another_shape_names_file_and_line(tmp_path, record):
+    with pytest.raises(EpisodeFileError, match="maze.jsonl, line 2"):
+        load_published(published(tmp_path, STEPS, record), "maze-fo")
+
+
+def test_an_unknown_task_or_a_missing_file_is_said(tmp_path):
+    with pytest.raises(ValueError, match="unknown task"):
+        load_published(published(tmp_path, STEPS), "mazes")
+    with pytest.raises(FileNotFoundError):
+        load_published(tmp_path / "none.jsonl", "maze-fo")
+
+
+def test_describe_counts():
+    table = data.describe([game(-1, True), game(-3)])
+    assert table["return"].tolist() == [-1, -3] and table["success"].tolist() == [True, False]
