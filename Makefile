@@ -74,7 +74,7 @@ notebooks: setup
 	$(BIN)/python tests/tools/notebooks.py run $(ARGS)
 
 address: setup
-	$(BIN)/python tests/tools/notebooks.py address $(if $(URL),$(URL),--show)
+	$(BIN)/python tests/tools/notebooks.py address $(URL)
 
 wheel: setup
 	rm -rf build dist

@@ -4,9 +4,7 @@ import ast
 import importlib.util
 import re
 import shlex
-import shutil
 import subprocess
-import sys
 import tomllib
 import zipfile
 from pathlib import Path
@@ -16,12 +14,12 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from wheels import build_wheel
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CORE = {r.name: r for r in map(Requirement, PROJECT["dependencies"])}
-EXTRAS = {
-    extra: {r.name: r for r in map(Requirement, lines)} for extra, lines in PROJECT["optional-dependencies"].items()
-}
+EXTRAS = {extra: {r.name: r for r in map(Requirement, lines)} for extra, lines in PROJECT["optional-dependencies"].items()}
 EVERY = [*CORE.items(), *(item for extra in EXTRAS.values() for item in extra.items())]
 ALLOWED = {
     *("notebooks", "lmrl_lab", "tests", "environment.yml", "README.md", "binder"),
@@ -112,9 +110,7 @@ def test_only_trl_has_an_upper_bound():
 
 def test_torch_is_pinned_in_the_constraints_only():
     pinned = [
-        name
-        for name in in_git("-co", "--exclude-standard")
-        if re.search(rb"\btorch\s*==\s*\d", (ROOT / name).read_bytes())
+        name for name in in_git("-co", "--exclude-standard") if re.search(rb"\btorch\s*==\s*\d", (ROOT / name).read_bytes())
     ]
     assert pinned == ["constraints.txt"]
 
@@ -136,22 +132,14 @@ def test_the_top_level_has_what_the_design_lists_and_nothing_else():
 
 def test_the_version_stands_in_two_places_that_agree():
     source = ast.parse((ROOT / "lmrl_lab" / "__init__.py").read_text())
-    values = [
-        node.value.value for node in source.body if isinstance(node, ast.Assign) and node.targets[0].id == "__version__"
-    ]
+    values = [node.value.value for node in source.body if isinstance(node, ast.Assign) and node.targets[0].id == "__version__"]
     assert values == [PROJECT["version"]]
 
 
 def test_the_wheel_carries_all_that_the_package_reads(tmp_path):
-    """Colab installs the wheel: what is not in it is missing there. Built from a copy: no build folder is left."""
+    """Colab installs the wheel: what is not in it is missing there."""
     source = tmp_path / "source"
-    ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "lmrl_lab", source / "lmrl_lab", ignore=ignore)
-    for name in ("pyproject.toml", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    build = "import setuptools.build_meta as b, sys; print(b.build_wheel(sys.argv[1]))"
-    subprocess.run([sys.executable, "-c", build, tmp_path], cwd=source, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("lmrl_lab-*-py3-none-any.whl")
+    wheel = build_wheel(source, tmp_path)
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("lmrl_lab/")}
     present = {path.relative_to(source).as_posix() for path in (source / "lmrl_lab").rglob("[!.]*") if path.is_file()}
     assert packed == present

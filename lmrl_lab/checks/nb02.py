@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lmrl_lab.checks import Result, check_function, failed, passed
+from lmrl_lab.checks import Result, failed, passed
 from lmrl_lab.env import make
 from lmrl_lab.tasks.maze import ACTIONS, exact_returns, maze
 
@@ -26,22 +26,9 @@ def coin(answer: str) -> Result:
     if answer not in ("a", "b", "c", "d"):
         return failed("coin", "Choose a, b, c or d before you go on: my_prediction = \"b\", say.")
     if answer != "d":
-        return failed("coin", f"You said ({answer}). Most people do not choose the right one. Go on to the next exercise, build "
-                              "such a player, read its exact return, and come back.")
+        return failed("coin", f"You said ({answer}), and it is not that. Go on to the next exercise, build such a player, "
+                              "read its exact return, and come back.")
     return passed("coin", "-12.6: one coin, in one of seven situations, is worth 42 points")
-
-
-def normalized(function) -> Result:
-    """A function (x, minimum, behaviour, best) -> score."""
-    return check_function("normalized", function, [
-        ((-10.0, -100.0, -80.0, -10.0), 100.0, "the best known policy scores 100"),
-        ((-80.0, -100.0, -80.0, -10.0), 50.0, "the behaviour data scores 50"),
-        ((-100.0, -100.0, -80.0, -10.0), 0.0, "the worst return with valid moves scores 0"),
-        ((-45.0, -100.0, -80.0, -10.0), 75.0, "-45 is half way between -80 and -10"),
-        ((-90.0, -100.0, -80.0, -10.0), 25.0, "-90 is half way between -100 and -80: below the behaviour the scale is another"),
-        ((-3.0, -100.0, -80.0, -10.0), 105.0, "7 above the best is a tenth of the 70 between behaviour and best: never clipped"),
-        ((-140.0, -100.0, -80.0, -10.0), -100.0, "40 below the worst is twice the 20 between worst and behaviour: never clipped"),
-    ])
 
 
 def memoryless(rows: dict) -> Result:
@@ -55,20 +42,20 @@ def memoryless(rows: dict) -> Result:
         except (TypeError, ValueError):
             fine = False
         if not fine:
-            return failed("memoryless", f"Row {name} is {rows[name]!r}; expected four probabilities (up, down, left, right) "
-                                        "that sum to 1.")
+            return failed("memoryless", f"Row {name} is {rows[name]!r}; expected four probabilities "
+                                        "(up, down, left, right) that sum to 1.")
     of = maze()
     number = {sentence: name for name, sentence in SENTENCES.items()}
-    table = np.array([np.asarray(rows[number.get(walls, 1)], float) for walls in of.walls])  # the goal's row is never used
+    table = np.array([rows[number.get(walls, 1)] for walls in of.walls], float)  # the goal's row is never used
     each = exact_returns(table, of)
     value = float(each[of.starts].mean())
     if value > PAPER_BEST_PO:
-        return passed("memoryless", f"Exact return {value:.2f}; the paper's best result is {PAPER_BEST_PO}, the best possible "
-                                    "without memory is -12.60")
+        return passed("memoryless", f"Exact return {value:.2f}; the paper's best result is {PAPER_BEST_PO}, "
+                                    "the best possible without memory is -12.60")
     worst = of.starts[int(np.argmin(each[of.starts]))]
     row, column = of.cells[worst]
-    return failed("memoryless", f"\n  got      exact return {value:.2f}\n  expected above {PAPER_BEST_PO}\n"
-                                f"  from row {row}, column {column} your player expects {each[worst]:.1f}: walk that way with a finger")
+    return failed("memoryless", f"\n  got      exact return {value:.2f}\n  expected above {PAPER_BEST_PO}\n  from row {row}, "
+                                f"column {column} your player expects {each[worst]:.1f}: walk that way with a finger")
 
 
 def one_move(function) -> Result:
@@ -84,7 +71,7 @@ def one_move(function) -> Result:
             try:
                 move = function(text.strip(), last)
             except Exception as error:  # whatever a learner's code raises is shown, never raised
-                return failed("one_move", f"\n  one_move({text.strip()!r}, {last!r})\n  raised   {type(error).__name__}: {error}")
+                return failed("one_move", f"\n  one_move({text.strip()!r}, {last!r})\n  raised   {error!r}")
             if move not in ACTIONS:
                 return failed("one_move", f"\n  one_move({text.strip()!r}, {last!r})\n  got      {move!r}\n"
                                           f"  expected one of {', '.join(ACTIONS)}")
@@ -97,4 +84,5 @@ def one_move(function) -> Result:
     if value > -12.6:
         return passed("one_move", f"Return {value:.2f} over the 25 starts; the best possible with any memory is -7.24")
     where = f"\n  from row {lost[0]}, column {lost[1]} it never arrives" if lost else ""
-    return failed("one_move", f"\n  got      return {value:.2f} over the 25 starts\n  expected above -12.60, the best without memory{where}")
+    return failed("one_move", f"\n  got      return {value:.2f} over the 25 starts\n  expected above -12.60, the best "
+                              f"without memory{where}")

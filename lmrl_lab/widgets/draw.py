@@ -97,7 +97,8 @@ def draw_maze(maze: Maze, position: Cell | None = None, goal: bool = True, trail
                      'stroke-linejoin="round" stroke-linecap="round" stroke-dasharray="1 6"/>')
         parts.append(_circle(trail[0], 6, FLOOR, f'stroke="{TRAIL}" stroke-width="2.5"'))
     if position is not None:
-        parts.append(_walker((position[1] + 0.5) * CELL, (position[0] + 0.5) * CELL))
+        aside = 4 if goal and position == maze.goal else 0  # leaves room for the G
+        parts.append(_walker((position[1] + 0.5) * CELL + aside, (position[0] + 0.5) * CELL))
     return svg(columns * CELL, rows * CELL, _maze_words(maze, position, goal, trail), "".join(parts))
 
 

@@ -5,28 +5,6 @@ CERTAIN = {2: RIGHT, 3: LEFT, 4: DOWN, 5: DOWN, 6: RIGHT, 7: LEFT}
 UNIFORM = dict.fromkeys(range(1, 8), (0.25, 0.25, 0.25, 0.25))
 
 
-def normalized(x, minimum, behaviour, best):
-    if x >= behaviour:
-        return 50 + 50 * (x - behaviour) / (best - behaviour)
-    return 50 * (x - minimum) / (behaviour - minimum)
-
-
-def normalized_stub(x, minimum, behaviour, best):
-    return 0.0
-
-
-def normalized_one_line(x, minimum, behaviour, best):
-    return 100 * (x - minimum) / (best - minimum)
-
-
-def normalized_one_slope(x, minimum, behaviour, best):
-    return 50 + 50 * (x - behaviour) / (best - behaviour)
-
-
-def normalized_clipped(x, minimum, behaviour, best):
-    return min(100, max(0, normalized(x, minimum, behaviour, best)))
-
-
 def one_move(walls, last):
     if "above you, below you" not in walls:
         return {"There are walls to your left, below you.": "move right",
@@ -65,8 +43,6 @@ def one_move_raises(walls, last):
 
 ANSWERS = {
     "coin": {"answer": "d", "stub": None, "wrong": ["a", "b", "c", "D", -12.6]},
-    "normalized": {"answer": normalized, "stub": normalized_stub,
-                   "wrong": [normalized_one_line, normalized_one_slope, normalized_clipped]},
     "memoryless": {"answer": {1: (0, 0, 0.5, 0.5), **CERTAIN}, "stub": UNIFORM,
                    "wrong": [{1: LEFT, **CERTAIN}, {1: RIGHT, **CERTAIN},
                              {1: (0, 0, 0.5, 0.5), **CERTAIN, 4: UP}, {1: (0, 0, 1, 1), **CERTAIN}, CERTAIN]},

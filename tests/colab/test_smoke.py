@@ -12,9 +12,7 @@ import lmrl_lab as lab
 from notebook_address import setup_source
 
 PINNED = [
-    line.strip().split("==")
-    for line in Path(__file__).with_name("requirements.txt").read_text().splitlines()
-    if "==" in line
+    line.strip().split("==") for line in Path(__file__).with_name("requirements.txt").read_text().splitlines() if "==" in line
 ]
 
 

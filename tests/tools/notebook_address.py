@@ -20,10 +20,10 @@ if importlib.util.find_spec("lmrl_lab") is None:
     {package}
     pip = [sys.executable, "-m", "pip", "install", "-q"]
     subprocess.run([*pip, "--no-deps", package], check=True)
-    importlib.invalidate_caches()
-    for need in importlib.metadata.requires("lmrl-lab"):
-        if "extra ==" not in need and importlib.util.find_spec(re.match(r"\\w+", need)[0]) is None:
-            subprocess.run([*pip, need], check=True)
+    needs = [need for need in importlib.metadata.requires("lmrl-lab") if "extra ==" not in need]
+    missing = [need for need in needs if importlib.util.find_spec(re.match(r"\w+", need)[0]) is None]
+    if missing:
+        subprocess.run([*pip, *missing], check=True)
     importlib.invalidate_caches()
 import lmrl_lab as lab
 lab.doctor()"""

@@ -2,7 +2,7 @@
 
     python tests/tools/notebooks.py run [NAME ...] [--table FILE.csv]
     python tests/tools/notebooks.py check [NAME ...]
-    python tests/tools/notebooks.py address (URL | --show)
+    python tests/tools/notebooks.py address [URL | --show]
 
 NAME is the beginning of a file name (`12`, `12_ilql`); without one, all. What is checked lives in `notebook_check.py`,
 the texts of the header and the set-up cell in `notebook_address.py`; this file does the writing.
@@ -186,14 +186,14 @@ def main(arguments: list[str] | None = None) -> int:
     for command in (runner, checker):
         command.add_argument("names", nargs="*", help="beginnings of file names; none means all")
     address = commands.add_parser("address", help="write the repository's public address wherever it stands")
-    address.add_argument("url", nargs="?", help="https://github.com/OWNER/NAME, or '' for none yet")
-    address.add_argument("--show", action="store_true")
+    address.add_argument("url", nargs="?", help="https://github.com/OWNER/NAME, '' for none; without it the present one")
+    address.add_argument("--show", action="store_true", help="print it, and write nothing")
     given = parser.parse_args(arguments)
 
     if given.command == "address":
-        if given.url is not None and not given.show:
-            for path in write_address(given.root, given.url):
-                print(f"rewritten: {path.relative_to(given.root)}")
+        url = read_address(given.root) if given.url is None else given.url
+        for path in [] if given.show else write_address(given.root, url):
+            print(f"rewritten: {path.relative_to(given.root)}")
         print(read_address(given.root) or "no public address yet")
         return 0
     paths = find(given.names, given.root / "notebooks")
