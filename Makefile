@@ -58,7 +58,7 @@ test-notebooks: setup
 	    --ignore notebooks/assignments/release notebooks
 
 test-browser: setup
-	$(ONE_THREAD) $(PYTEST) -m browser
+	$(ONE_THREAD) $(PYTEST) $(wildcard tests/test_browser*.py)
 
 # The widgets once more under the versions that Colab ships.
 test-colab: $(COLAB)/.ready

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import DynamicCache, PreTrainedModel
+from transformers import Cache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
 
 from lmrl_lab.env import TASKS
 from lmrl_lab.episode import Turn
@@ -40,16 +41,34 @@ class Decoding:
             raise ValueError(f"temperature is 0 (greedy) or above, not {self.temperature}")
 
 
+class _RowLayer(DynamicLayer):
+    """Keys and values of one layer, (rows, heads, columns, width); each row goes on where its own tokens end."""
+
+    columns: torch.Tensor  # (rows, new tokens): where the new keys go
+    used: int  # how many columns there are then; what a row has beyond its own tokens is nobody's
+
+    def update(self, key_states, value_states, *args, **kwargs):
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
+        rows = torch.arange(len(key_states), device=key_states.device)[:, None]
+        self.keys, self.values = (torch.nn.functional.pad(kept, (0, 0, 0, self.used - kept.shape[2]))
+                                  for kept in (self.keys, self.values))
+        self.keys[rows, :, self.columns] = key_states.transpose(1, 2)
+        self.values[rows, :, self.columns] = value_states.transpose(1, 2)
+        return self.keys, self.values
+
+
 class Session:
     """Contexts fed piece by piece; keys and values of what was fed are kept.
 
-    Pieces of different lengths are padded on the right, and padding is masked for good, so a row may have holes in the
-    cache; its positions count its own tokens only.
+    Pieces of different lengths are padded on the right; the next piece of a row overwrites its padding, so a row's keys
+    have no holes, and a token may look at the columns up to its own position.
     """
 
     def __init__(self, model: PreTrainedModel, rows: int):
-        self.model, self.cache = model, DynamicCache(config=model.config)
-        self.seen = np.zeros((rows, 0), bool)  # (rows, cached tokens): True where the token is the row's own
+        self.model = model
+        self.layers = [_RowLayer() for _ in range(model.config.num_hidden_layers)]
         self.lengths = np.zeros(rows, np.int64)
         self.limit = getattr(model.config, "max_position_embeddings", None) or 2**30
 
@@ -57,45 +76,46 @@ class Session:
     def feed(self, pieces: Sequence[Sequence[int]]) -> torch.Tensor:
         """Add a piece a row; logits (rows, vocabulary) after each piece's last token (of no meaning after an empty one)."""
         sizes = np.array([len(piece) for piece in pieces])
-        width = int(sizes.max())
+        width, device = int(sizes.max()), self.model.device
         if (self.lengths + sizes).max() > self.limit:
             raise ValueError(f"the transcript has outgrown the model's {self.limit} positions; "
                              "train and play with a shorter context, say context=4 (turns)")
-        own = np.arange(width) < sizes[:, None]
-        ids = np.zeros(own.shape, np.int64)
-        ids[own] = np.concatenate([np.asarray(piece, np.int64) for piece in pieces])
-        positions = np.minimum(self.lengths[:, None] + np.arange(width), self.limit - 1)
-        self.seen = np.concatenate([self.seen, own], 1)
+        ids = np.zeros((len(sizes), width), np.int64)
+        ids[np.arange(width) < sizes[:, None]] = np.concatenate([np.asarray(piece, np.int64) for piece in pieces])
+        columns = torch.from_numpy(self.lengths[:, None] + np.arange(width)).to(device)
+        used = int(self.lengths.max()) + width
+        for layer in self.layers:
+            layer.columns, layer.used = columns, used
+        # a 4D float mask is the one kind that every attention kernel reads alike
+        hidden_columns = torch.arange(used, device=device) > columns[:, :, None]  # (rows, new tokens, columns)
+        mask = torch.zeros(hidden_columns.shape, device=device, dtype=self.model.dtype)
+        mask.masked_fill_(hidden_columns, torch.finfo(self.model.dtype).min)
+        hidden = trunk(self.model)(input_ids=torch.from_numpy(ids).to(device), attention_mask=mask[:, None], use_cache=True,
+                                   position_ids=columns.clamp(max=self.limit - 1),
+                                   past_key_values=Cache(layers=self.layers)).last_hidden_state
         self.lengths = self.lengths + sizes
-        device = self.model.device
-        mask = None if self.seen.all() else torch.from_numpy(self.seen.astype(np.int64)).to(device)
-        hidden = trunk(self.model)(input_ids=torch.from_numpy(ids).to(device), attention_mask=mask, use_cache=True,
-                                   position_ids=torch.from_numpy(positions).to(device),
-                                   past_key_values=self.cache).last_hidden_state
         last = torch.from_numpy(np.maximum(sizes - 1, 0)).to(device)
         return head(self.model)(hidden[torch.arange(len(sizes), device=device), last])
-
-    def copies(self, row: int, times: int) -> Session:
-        """A new session in which one row stands several times."""
-        new = Session(self.model, times)
-        for n, layer in enumerate(self.cache.layers):
-            new.cache.update(layer.keys[[row] * times], layer.values[[row] * times], n)
-        new.seen, new.lengths = self.seen[[row] * times], self.lengths[[row] * times]
-        return new
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep these rows, in this order; a row may be taken several times."""
         if list(rows) == list(range(len(self.lengths))):
             return
         index = np.asarray(rows, np.int64)
-        self.cache.batch_select_indices(torch.from_numpy(index).to(self.model.device))
-        self.seen, self.lengths = self.seen[index], self.lengths[index]
-        used = self.seen.any(0)
-        if self.seen.shape[1] > 32 and used.mean() < 0.75:  # columns that were only padding for the rows that are left
-            keep = torch.from_numpy(np.flatnonzero(used)).to(self.model.device)
-            for layer in self.cache.layers:
-                layer.keys, layer.values = layer.keys[:, :, keep], layer.values[:, :, keep]
-            self.seen = self.seen[:, used]
+        self.lengths, places = self.lengths[index], torch.from_numpy(index).to(self.model.device)
+        for layer in self.layers:
+            if layer.is_initialized:
+                layer.keys, layer.values = layer.keys.index_select(0, places), layer.values.index_select(0, places)
+
+    def copies(self, row: int, times: int) -> Session:
+        """A new session in which one row stands several times."""
+        new = Session(self.model, len(self.lengths))
+        new.lengths = self.lengths
+        for mine, theirs in zip(new.layers, self.layers, strict=True):
+            mine.lazy_initialization(theirs.keys, theirs.values)
+            mine.keys, mine.values = theirs.keys, theirs.values
+        new.select([row] * times)
+        return new
 
 
 class Agent:
@@ -122,7 +142,7 @@ class Agent:
         self._rngs = [row_generator(seed) for seed in seeds]
         self._turns: list[list[Turn]] = [[] for _ in seeds]
         self._unfed: list[list[int]] = [[] for _ in seeds]
-        self._session, self._rows = None, list(range(len(seeds)))
+        self._session, self._place = None, [0] * len(seeds)  # the session's row that holds a game's transcript
         self.last_choices: list[tuple[list[int], list[float]] | None] = [None] * len(seeds)
 
     def act(self, observations: list[str | None], infos: list[dict]) -> list[str | None]:
@@ -189,14 +209,20 @@ class Agent:
     def _read(self, rows: list[int]) -> tuple[Session, torch.Tensor]:
         """Feed what is new of each row; logits (rows, vocabulary) that choose the first token of its action."""
         if self.context == "episode":
+            # games with the same transcript so far share a row of the session, until they differ
             if self._session is None:
-                self._session, self._rows = Session(self.policy_model, len(rows)), rows
-            self._session.select([self._rows.index(i) for i in rows])
-            self._rows = rows
-            pieces = [self._unfed[i] + list(self._encode_last(self._turns[i])) for i in rows]
-            for i in rows:
-                self._unfed[i] = []
-            return self._session, self._session.feed(pieces)
+                self._session = Session(self.policy_model, 1)
+            new = [(self._place[i], *self._unfed[i], *self._encode_last(self._turns[i])) for i in rows]
+            distinct = {piece: n for n, piece in enumerate(dict.fromkeys(new))}
+            self._session.select([piece[0] for piece in distinct])
+            logits = self._session.feed([piece[1:] for piece in distinct])
+            back = [distinct[piece] for piece in new]
+            if not self.codec.single_token_actions:  # the tokens of an action are fed one by one
+                self._session.select(back)
+                logits, back = logits[back], list(range(len(rows)))
+            for i, place in zip(rows, back, strict=True):
+                self._place[i], self._unfed[i] = place, []
+            return self._session, logits[back]
         contexts = [self._window(self._turns[i]) for i in rows]
         distinct = {context: n for n, context in enumerate(dict.fromkeys(contexts))}
         session, back = Session(self.policy_model, len(distinct)), [distinct[context] for context in contexts]

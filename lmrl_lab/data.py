@@ -124,6 +124,13 @@ def split(episodes: list[Episode], fraction: float = 0.1, seed: int = 0) -> tupl
 def replay_problem(episode: Episode, **kwargs) -> str | None:
     """Play the actions again in the game; what differs from the record, or None if the episode is genuine."""
     env = make(episode.task, **{**episode.info.get("keywords", {}), **kwargs})
+    try:
+        return _first_difference(episode, env)
+    finally:
+        env.close()
+
+
+def _first_difference(episode: Episode, env) -> str | None:
     text, _ = env.reset(seed=episode.seed, options=episode.info.get("options"))
     if text != episode.turns[0].text:
         return f"the first observation is {text!r}, not {episode.turns[0].text!r}"
@@ -138,9 +145,7 @@ def replay_problem(episode: Episode, **kwargs) -> str | None:
             return f"turn {k}, {action.text!r}: the reward is {reward:g}, not {action.reward:g}"
         if k + 1 < len(episode.turns) and text != episode.turns[k + 1].text:
             return f"turn {k}, {action.text!r}: the answer is {text!r}, not {episode.turns[k + 1].text!r}"
-    if episode.terminated != terminated:
-        return f"terminated is {terminated}, not {episode.terminated}"
-    return None
+    return None if episode.terminated == terminated else f"terminated is {terminated}, not {episode.terminated}"
 
 
 # ---------------------------------------------------------------------------------------------- published files

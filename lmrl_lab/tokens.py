@@ -50,6 +50,7 @@ class Codec:
         self.pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0  # always masked
         self.fingerprint = hashlib.sha256(repr(sorted(tokenizer.get_vocab().items())).encode()).hexdigest()[:12]
         self._encode = functools.lru_cache(maxsize=65_536)(self._encode_uncached)
+        self._decode = functools.lru_cache(maxsize=65_536)(self._decode_uncached)
         spelled = [self._ids(action) for action in card.actions or ()]
         self.single_token_actions = bool(spelled) and all(len(i) == 1 and i[0] != tokenizer.unk_token_id for i in spelled)
         if self.single_token_actions:
@@ -83,6 +84,9 @@ class Codec:
 
     def decode_action(self, ids: Sequence[int]) -> str:
         """The action that sampled ids stand for, without its end."""
+        return self._decode(tuple(ids))
+
+    def _decode_uncached(self, ids: tuple[int, ...]) -> str:
         return self.tokenizer.decode(list(ids), skip_special_tokens=False).split("\n")[0]
 
 

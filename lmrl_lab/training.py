@@ -32,7 +32,7 @@ class TrainConfig:
 
     steps: int = 300  # gradient steps
     batch_size: int | None = None  # rows a gradient step, over all processes (all, where there are no more);
-    #   None: 256 single steps, or 32 rows that are whole episodes
+    #   None: 256 single steps, or 16 rows that are whole episodes
     learning_rate: float = 2e-3  # peak, after the warm-up; decays along a cosine to a tenth
     warmup: int = 20  # steps
     betas: tuple[float, float] = (0.9, 0.95)  # AdamW
@@ -68,7 +68,7 @@ def fit(networks: torch.nn.Module, loss: Loss, rows: Sequence[Row], config: Trai
     their weights), seconds (CPU seconds so far).
     """
     folder = Path(folder) if folder is not None else None
-    batch_size = config.batch_size or (32 if max(row.action_mask.sum() for row in rows) > 8 else 256)
+    batch_size = config.batch_size or (16 if max(row.action_mask.sum() for row in rows) > 8 else 256)
     identity = {"config": json.loads(json.dumps(asdict(config))), "seed": seed, "data": _rows_hash(rows)}
     accelerator = Accelerator()
     optimizer = torch.optim.AdamW(_groups(networks, config.weight_decay), lr=config.learning_rate, betas=config.betas)

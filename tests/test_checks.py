@@ -1,8 +1,9 @@
 """Every exercise's check is itself tested, and notebook, check and `tests/answers/nbXX.py` are held together.
 
 `ANSWERS = {check: {"answer": ..., "stub": ..., "wrong": [three or more]}}`, functions or plain values. In the notebook
-an exercise is a code cell that defines the stub, a code cell `checks.nbXX.check(name)`, and further down a markdown
-cell whose `<details>` with "answer" in the summary fold away a python block that defines the same name.
+an exercise is a code cell that defines the stub, a code cell with `checks.nbXX.check(name)`, and in a markdown cell before
+or after these `<details><summary>Answer</summary>` with a python block that defines the same name (for a plain value, words
+that hold it will do).
 """
 
 import ast
@@ -21,7 +22,7 @@ from lmrl_lab import checks
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted(path.stem for path in (ROOT / "lmrl_lab" / "checks").glob("nb*.py"))
-FOLDED = re.compile(r"<summary>[^<]*answer[^<]*</summary>(.*?)</details>", re.DOTALL | re.IGNORECASE)
+FOLDED = re.compile(r"<summary>\s*Answer\s*</summary>(.*?)</details>", re.DOTALL)
 PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
@@ -102,25 +103,22 @@ def test_an_answer_that_spoils_its_arguments_does_not_spoil_the_check(notebook, 
 
 # ---------------------------------------------------------------------------------------------- in the notebook
 
-def exercise_cells(notebook: str, name: str) -> tuple[str, str, str]:
-    """(the name that is checked, source of the cell that defines it, source of the folded answer)."""
+def exercise(notebook: str, name: str) -> tuple[str, str, list[str]]:
+    """(the name that is checked, source of the cell that defines it, the folded answers near its check, nearest first)."""
     [path] = (ROOT / "notebooks").glob(f"{notebook[2:]}_*.ipynb")
     cells = nbformat.read(path, as_version=4).cells
-    call = re.compile(rf"checks\.{notebook}\.{name}\((\w+)\)")
-    found = [(k, match[1]) for k, cell in enumerate(cells) if cell.cell_type == "code"
-             for match in [call.search(cell.source)] if match]
-    assert len(found) == 1, f"{path.name} calls {call.pattern} {len(found)} times"
+    calls = {k: match for k, cell in enumerate(cells) if cell.cell_type == "code"
+             for match in [re.search(rf"checks\.{notebook}\.(\w+)\((\w+)\)", cell.source)] if match}
+    found = [(k, match[2]) for k, match in calls.items() if match[1] == name]
+    assert len(found) == 1, f"{path.name} has {len(found)} cells with checks.{notebook}.{name}(...)"
     [(place, variable)] = found
     defines = re.compile(rf"^(def {variable}\(|{variable} *=)", re.MULTILINE)
     stub = next(cell.source for cell in reversed(cells[:place])
                 if cell.cell_type == "code" and defines.search(cell.source))
-    for cell in cells[place + 1:]:
-        if cell.cell_type == "markdown":
-            for folded in FOLDED.findall(cell.source):
-                for code in PYTHON.findall(folded):
-                    if defines.search(textwrap.dedent(code)):
-                        return variable, stub, textwrap.dedent(code)
-    raise AssertionError(f"{path.name}: no folded answer that defines {variable} below its check")
+    before = max((k for k in calls if k < place), default=-1)
+    after = min((k for k in calls if k > place), default=len(cells))
+    order = [*range(place - 1, before, -1), *range(place + 1, after)]
+    return variable, stub, [text for k in order if cells[k].cell_type == "markdown" for text in FOLDED.findall(cells[k].source)]
 
 
 def meaning(source: str, function: str) -> str:
@@ -134,20 +132,35 @@ def meaning(source: str, function: str) -> str:
     return ast.unparse(tree)
 
 
-@each_exercise
-@pytest.mark.parametrize("part", ["stub", "answer"])
-def test_the_notebook_holds_the_same_stub_and_answer(notebook, name, part, capsys):
+def same(notebook: str, name: str, source: str, variable: str, part: str, capsys) -> None:
+    """`source`, from the notebook, defines what the answers module holds, and the check says of it what it should."""
     module = answers(notebook)
     expected = module.ANSWERS[name][part]
-    variable, *sources = exercise_cells(notebook, name)
-    source = sources[part == "answer"]
     namespace = {**vars(module), "np": np, "lab": lab}
     namespace.pop(variable, None)
     exec(source, namespace)
-    given = namespace[variable]
-    assert outcome(notebook, name, given, capsys).passed == (part == "answer")
+    assert outcome(notebook, name, namespace[variable], capsys).passed == (part == "answer")
     if callable(expected):
         shared = textwrap.dedent(inspect.getsource(expected))
         assert meaning(source, variable) == meaning(shared, expected.__name__)
     else:
-        assert given == expected
+        assert namespace[variable] == expected
+
+
+@each_exercise
+def test_the_notebook_holds_the_same_stub(notebook, name, capsys):
+    variable, stub, _ = exercise(notebook, name)
+    same(notebook, name, stub, variable, "stub", capsys)
+
+
+@each_exercise
+def test_the_notebook_folds_away_the_same_answer(notebook, name, capsys):
+    variable, _, folded = exercise(notebook, name)
+    blocks = [textwrap.dedent(code) for text in folded for code in PYTHON.findall(text)]
+    defining = [code for code in blocks if re.search(rf"^(def {variable}\(|{variable} *=)", code, re.MULTILINE)]
+    expected = answers(notebook).ANSWERS[name]["answer"]
+    if defining:
+        same(notebook, name, defining[0], variable, "answer", capsys)
+    else:
+        assert folded and not callable(expected), f"no folded answer defines {variable}"
+        assert re.search(rf"(?<!\w){re.escape(str(expected))}(?!\w)", folded[0].replace("\u2212", "-")), folded[0]

@@ -138,13 +138,9 @@ def test_run_executes_in_place_and_keeps_only_what_is_the_same_every_time(root):
     book = new_notebook(metadata={"widgets": {"state": 1}, "kernelspec": {"name": "other", "display_name": "Other"}})
     book.cells = [
         new_markdown_cell("text", id="first"),
-        new_code_cell(
-            "import os\nprint(os.environ['OMP_NUM_THREADS'])\nprint(os.environ.get('LMRL_LAB_FAST'))", id="second"
-        ),
+        new_code_cell("import os\nprint(os.environ['OMP_NUM_THREADS'])\nprint(os.environ.get('LMRL_LAB_FAST'))", id="second"),
         new_code_cell("import ipywidgets\nipywidgets.HTML('a')", id="third", execution_count=9),
-        new_code_cell(
-            "open('litter', 'w').write('x');", id="fourth", metadata={"execution": {"iopub.status.busy": "1"}}
-        ),
+        new_code_cell("open('litter', 'w').write('x');", id="fourth", metadata={"execution": {"iopub.status.busy": "1"}}),
     ]
     path = save(book, root / "notebooks" / "02_run.ipynb")
     table = root / "cost.csv"
@@ -159,7 +155,7 @@ def test_run_executes_in_place_and_keeps_only_what_is_the_same_every_time(root):
     assert set(after.metadata) == {"kernelspec", "language_info", "lmrl_lab"}
     assert after.metadata.lmrl_lab.source_hash == source_hash(after)
     assert sorted(p.name for p in path.parent.iterdir()) == ["00_a.ipynb", "01_next.ipynb", "02_run.ipynb"]
-    (row,) = csv.DictReader(table.open())
+    (row,) = csv.DictReader(table.read_text().splitlines())
     assert row["notebook"] == "02_run" and int(row["seconds"]) < 60
     if sys.platform == "linux":
         assert 20 < int(row["peak_mb"]) < 1000
@@ -200,6 +196,7 @@ def test_the_address_reaches_every_place_and_goes_back(root):
     assert "mybinder.org/v2/gh/someone/lmrl-lab/main?urlpath=lab/tree/notebooks/01_next.ipynb" in book.cells[0].source
     assert f'"git+{GITHUB}"' in book.cells[1].source
     assert notebooks.write_address(root, GITHUB) == []
+    assert notebooks.main(["--root", str(root), "address"]) == 0 and read_address(root) == GITHUB
     notebooks.write_address(root, "")
     assert everything() == before
 
@@ -212,10 +209,11 @@ def test_the_address_does_not_make_stale_outputs_look_fresh(root):
     assert any("older than the sources" in line for line in problems(path, GITHUB))
 
 
-@pytest.mark.parametrize(
-    "url", ["github.com/a/b", "http://github.com/a/b", "https://github.com/a", 'https://x.org/a/b"c']
-)
-def test_what_is_no_address_is_refused(url):
+@pytest.mark.parametrize("url", ["github.com/a/b", "http://github.com/a/b", "https://github.com/a", 'https://x.org/a/b"c'])
+def test_what_is_no_address_is_refused(url, root):
+    with pytest.raises(SystemExit, match="is no repository's address"):
+        notebooks.main(["--root", str(root), "address", url])
+    assert read_address(root) == ""
     with pytest.raises(ValueError, match="accepted: https://github.com/OWNER/NAME"):
         accept_address(url)
 

@@ -65,10 +65,12 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
             if listener is not None:
                 listener(row, history)
 
-    agent = getattr(module, function)(task, episodes, network, codec, context, config, seed=seed, folder=folder,
-                                      resume=resume, callback=tell)
-    if curve is not None:
-        curve.finish()
+    try:
+        agent = getattr(module, function)(task, episodes, network, codec, context, config, seed=seed, folder=folder,
+                                          resume=resume, callback=tell)
+    finally:  # an interrupted run leaves its curve too
+        if curve is not None:
+            curve.finish()
     if folder is not None:
         agent.save(folder / "agent")
     return agent

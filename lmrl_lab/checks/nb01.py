@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from lmrl_lab.checks import Result, check_function, close
@@ -48,21 +49,28 @@ def _same_positions(got, expected) -> bool:
 
 # block ids of a row -> which token (a line) sees which (a column)
 _BLOCKS = [
-    ([[0, 0]], [[1, 0], [1, 1]], "one block: each token sees itself and what is before it"),
-    ([[0, 1]], [[1, 0], [0, 1]], "two blocks: the second token must not see the first"),
-    ([[0, 0, 1, 1, 1]], [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 1, 1, 0], [0, 0, 1, 1, 1]],
+    (([0, 0],), [[1, 0], [1, 1]], "one block: each token sees itself and what is before it"),
+    (([0, 1],), [[1, 0], [0, 1]], "two blocks: the second token must not see the first"),
+    (([0, 0, 1, 1, 1],), [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 1, 1, 0], [0, 0, 1, 1, 1]],
      "a block of two tokens, then one of three"),
 ]
 
 
 def may_attend(function: Callable[[list[int]], list[list[bool]]]) -> Result:
     """may_attend(block): (T, T) true or false, line t says what token t sees."""
-    return check_function("may_attend", function, [((b,), e, why) for (b,), e, why in _BLOCKS], same=_same_truths)
+    return check_function("may_attend", _with_numbers(function) if callable(function) else function, _BLOCKS)
 
 
-def _same_truths(got, expected) -> bool:
-    got = got.tolist() if hasattr(got, "tolist") else [list(line) for line in got]
-    return close([[int(bool(x)) for x in line] for line in got], expected)
+def _with_numbers(function: Callable) -> Callable:
+    """The same function with true and false told as 1 and 0, so that a message can be read at a glance."""
+    @functools.wraps(function)
+    def told(block):
+        got = function(block)
+        try:
+            return [[int(bool(x)) for x in line] for line in got]
+        except (TypeError, ValueError):
+            return got
+    return told
 
 
 def prediction(guess: str) -> Result:

@@ -254,13 +254,14 @@ class BeliefPolicy(ScriptedPolicy):
 
     def choose(self, rng, memory, observation, info):
         text, belief = observation.rstrip("\n"), memory["belief"]
-        if memory["action"] is not None:
-            belief = (int(self.maze.next_cell[i, memory["action"]]) for i in belief)
+        action = info.get("played") or memory["action"]  # "played": advice on a game that someone else plays
+        if action in ACTIONS:  # anything else does not move
+            belief = (int(self.maze.next_cell[i, ACTIONS.index(action)]) for i in belief)
         memory["belief"] = belief = tuple(sorted(i for i in belief if self.maze.observed[i] == text))
         if belief not in self._plan:
             raise ValueError(f"this policy was made for another maze: no cell fits {observation!r}")
-        memory["action"] = self._plan[belief]
-        return ACTIONS[memory["action"]]
+        memory["action"] = ACTIONS[self._plan[belief]]
+        return memory["action"]
 
 
 @functools.lru_cache(maxsize=16)

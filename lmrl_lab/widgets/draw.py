@@ -207,15 +207,14 @@ def draw_transcript(turns: Sequence[Turn], current: int | None = None, around: i
             f'line-height:1.5;white-space:pre-wrap;overflow-wrap:anywhere;padding:2px 0">{"".join(lines)}</div>')
 
 
-def draw_actions(actions: Sequence[dict], closed: bool, note: str = "") -> str:
+def draw_actions(actions: Sequence[dict], closed: bool) -> str:
     """A table of an agent's actions: `{"action", "probability", "value"}`, the last two may be None.
 
     `closed`: the actions are all there are, so a missing part of the probability is said to be anything else.
     """
-    note = f'<div style="color:{FAINT};font-size:12px;max-width:46em">{escape(note)}</div>' if note else ""
     if all(row["probability"] is None and row.get("value") is None for row in actions):
         named = escape(", ".join(row["action"] for row in actions))
-        return card(f'It would play: <span style="{MONO}">{named}</span>{note}')
+        return card(f'It would play: <span style="{MONO}">{named}</span>')
     rest = 1 - sum(row["probability"] or 0 for row in actions)
     rows = [(row["action"], row["probability"], row.get("value")) for row in actions]
     if closed and rows[0][1] is not None and rest > 0.0005:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from lmrl_lab.env import TASKS, make
 from lmrl_lab.episode import Episode, Turn
-from lmrl_lab.policies import Policy, ScriptedPolicy
+from lmrl_lab.policies import Policy
 
 MAX_SEED = 2**32 - 1
 
@@ -81,23 +81,17 @@ class Game:
         return [episode.total_return for episode in self.episodes if episode.policy == "human"]
 
 
-def advice(agent: Policy, turns: Sequence[Turn], infos: Sequence[dict], seed: int | None) -> tuple[list[dict], str]:
-    """(actions, note): what `agent` would do now, best first, each `{"action", "probability", "value"}`.
+def advice(agent: Policy, turns: Sequence[Turn], infos: Sequence[dict], seed: int | None) -> list[dict]:
+    """What `agent` would do now, best first, each `{"action", "probability", "value"}`.
 
     An agent with `top_actions(turns, legal_actions, n)` is asked; any other policy is played over the transcript with
     the game's seed, and gives the one action that it takes.
     """
     if hasattr(agent, "top_actions"):
-        return agent.top_actions(turns, infos[-1]["legal_actions"], n=5), ""
-    remembers = isinstance(agent, ScriptedPolicy) and type(agent).begin is not ScriptedPolicy.begin
+        return agent.top_actions(turns, infos[-1]["legal_actions"], n=5)
     agent.reset([seed or 0])
-    its, note, played = "", "", [turn.text for turn in turns[1::2]]
-    for k, (turn, info) in enumerate(zip(turns[::2], infos, strict=True)):
-        try:
-            its = agent.act([turn.text], [info])[0]
-        except ValueError as error:
-            raise ValueError(note or error) from None
-        if remembers and not note and k < len(played) and its != played[k]:
-            note = (f"this policy remembers its own moves, and the game left them at turn {k + 1} "
-                    f"('{played[k]}', not '{its}'): it may be lost now")
-    return [{"action": its, "probability": None, "value": None}], note
+    its, played = "", [turn.text for turn in turns[1::2]]
+    for turn, info, before in zip(turns[::2], infos, [None, *played], strict=True):
+        # whoever made them, these are the moves that were made: a policy with a memory goes by them
+        its = agent.act([turn.text], [{**info, "played": before}])[0]
+    return [{"action": its, "probability": None, "value": None}]

@@ -180,18 +180,18 @@ class Player:
 
     def _ask(self) -> None:
         legal = self.game.infos[-1]["legal_actions"]
-        actions, note = self._advice()
+        actions = self._advice()
         self.game.hints += 1
-        self.hint.value = draw.draw_actions(actions, legal is not None and len(actions) >= len(legal), note)
+        self.hint.value = draw.draw_actions(actions, legal is not None and len(actions) >= len(legal))
 
-    def _advice(self) -> tuple[list[dict], str]:
+    def _advice(self) -> list[dict]:
         return advice(self.agent, self.game.turns, self.game.infos, self.game.seed)
 
     def _play_agent(self, moves: int | None) -> None:
         """The agent's first choice is played, once or (None) until the game is over."""
         played = 0
         while not self.game.over and played != moves:
-            self._step(self._advice()[0][0]["action"], by_agent=True)
+            self._step(self._advice()[0]["action"], by_agent=True)
             played += 1
             if moves is None and not self.game.over and played < WATCHED_MOVES:
                 time.sleep(WATCH_PAUSE)

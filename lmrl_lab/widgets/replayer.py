@@ -108,12 +108,12 @@ class Replayer:
         if turn not in self._advice:
             infos = self._infos[:turn + 1]
             try:
-                actions, note = advice(self.agent, self.episode.turns[:2 * turn + 1], infos, self.episode.seed)
+                actions = advice(self.agent, self.episode.turns[:2 * turn + 1], infos, self.episode.seed)
             except Exception as error:  # an agent of another task, say: the replay goes on without it
                 return draw.card(escape(f"The agent cannot say: {error}"))
             legal = infos[-1]["legal_actions"]
             name = escape(getattr(self.agent, "name", "the agent"))
-            table = draw.draw_actions(actions, legal is not None and len(actions) >= len(legal), note)
+            table = draw.draw_actions(actions, legal is not None and len(actions) >= len(legal))
             self._advice[turn] = draw.card(f"<b>What {name} would do</b>", "margin-top:8px") + table
         return self._advice[turn]
 

@@ -21,7 +21,7 @@ if importlib.util.find_spec("lmrl_lab") is None:
     pip = [sys.executable, "-m", "pip", "install", "-q"]
     subprocess.run([*pip, "--no-deps", package], check=True)
     needs = [need for need in importlib.metadata.requires("lmrl-lab") if "extra ==" not in need]
-    missing = [need for need in needs if importlib.util.find_spec(re.match(r"\w+", need)[0]) is None]
+    missing = [need for need in needs if importlib.util.find_spec(re.match(r"\\w+", need)[0]) is None]
     if missing:
         subprocess.run([*pip, *missing], check=True)
     importlib.invalidate_caches()

@@ -191,7 +191,10 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
 
     if given.command == "address":
-        url = read_address(given.root) if given.url is None else given.url
+        try:
+            url = accept_address(read_address(given.root) if given.url is None else given.url)
+        except ValueError as error:
+            sys.exit(str(error))
         for path in [] if given.show else write_address(given.root, url):
             print(f"rewritten: {path.relative_to(given.root)}")
         print(read_address(given.root) or "no public address yet")
