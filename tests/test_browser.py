@@ -38,7 +38,7 @@ def lab(tmp_path_factory):
     for name, sources in TINY.items():
         cells = [new_code_cell(source) for source in sources]
         nbformat.write(new_notebook(cells=cells, metadata=KERNEL), folder / name)
-    with jupyter(folder, home) as address:
+    with jupyter(folder, home, LMRL_LAB_FAST="1", OMP_NUM_THREADS="1") as address:
         yield address
 
 
@@ -87,3 +87,9 @@ def test_a_request_to_elsewhere_a_warning_and_a_dead_widget_are_problems(open_no
         "code cell 1 warned: careful\n",
         "a widget that does not show: VBox(children=())",
     ]
+
+
+def test_the_first_notebook_runs_without_a_problem(open_notebook):
+    notebook = open_notebook("00_start_here.ipynb")
+    notebook.run_all_cells(seconds=180)
+    assert notebook.problems() == []

@@ -237,7 +237,7 @@ def draw_actions(actions: Sequence[dict], closed: bool) -> str:
     head = "".join(f'<th scope="col" style="{cell};font-weight:600;color:{FAINT};font-size:12px">{title}</th>'
                    for title in titles)
     return card(f'<table aria-label="What the agent would do" style="border-collapse:collapse;margin:2px 0"><thead>'
-                f'<tr style="background:none">{head}</tr></thead><tbody>{body}</tbody></table>{note}')
+                f'<tr style="background:none">{head}</tr></thead><tbody>{body}</tbody></table>')
 
 
 View = Callable[[Sequence[Turn], TextEnv, bool], str]
