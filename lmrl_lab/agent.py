@@ -5,6 +5,7 @@ No env and no loss here. `rollout.ReferenceAgent` is the slow twin that this fil
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -164,7 +165,12 @@ class Agent:
         session, logits = self._read(rows)
         rngs = [self._rngs[i] for i in rows]
         if self.decoding.legal_only:
-            return self._choose_legal(session, logits, rows, legal, rngs)
+            if any(not actions for actions in legal):
+                raise ValueError("legal_only needs a task with a closed action set")
+            if not self.codec.single_token_actions:
+                return self._choose_legal(session, logits, rows, legal, rngs)
+            allowed = torch.stack([self._legal_tokens(tuple(actions)) for actions in legal])
+            logits = logits.masked_fill(~allowed.to(logits.device), -torch.inf)  # the mask comes before the temperature
         ids: list[list[int]] = [[] for _ in rows]
         logprobs: list[list[float]] = [[] for _ in rows]
         open_rows = list(range(len(rows)))
@@ -185,9 +191,15 @@ class Agent:
             self._unfed[i] = ids[n][-1:]  # the last token of an action rides with the next observation
         return [(self.codec.decode_action(ids[n]), ids[n], logprobs[n]) for n in range(len(rows))]
 
+    @functools.lru_cache(maxsize=256)  # noqa: B019  (an agent lives as long as its lesson)
+    def _legal_tokens(self, actions: tuple[str, ...]) -> torch.Tensor:
+        """(vocabulary,) True at the tokens of these actions, each of which is one token."""
+        allowed = torch.zeros(self.codec.vocab_size, dtype=torch.bool)
+        allowed[[self.codec.action_ids(action)[0] for action in actions]] = True
+        return allowed
+
     def _choose_legal(self, session, logits, rows, legal, rngs):
-        if any(not actions for actions in legal):
-            raise ValueError("legal_only needs a task with a closed action set")
+        """Draw among legal actions of several tokens, each scored by all of its tokens."""
         chosen = []
         for n, scores in enumerate(self._score_actions(session, logits, legal)):
             temperature = self.decoding.temperature

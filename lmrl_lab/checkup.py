@@ -7,8 +7,9 @@ import importlib.util
 import os
 import platform
 
-NEEDED = {"torch": "2.11", "transformers": "5.15", "gymnasium": "1.0", "numpy": "2.1", "pandas": "2.2", "matplotlib": "3.10",
-          "ipywidgets": "7.7.1", "accelerate": "1.0", "tokenizers": "0.22"}
+# as in pyproject.toml; "0": any version
+NEEDED = {"torch": "2.11", "transformers": "5.15", "numpy": "2.1.3", "pandas": "2.2.3", "matplotlib": "3.10",
+          "ipywidgets": "7.7.1", "gymnasium": "0", "accelerate": "0", "tokenizers": "0"}
 
 
 def doctor(verbose: bool = False) -> None:

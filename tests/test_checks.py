@@ -136,7 +136,7 @@ def same(notebook: str, name: str, source: str, variable: str, part: str, capsys
     """`source`, from the notebook, defines what the answers module holds, and the check says of it what it should."""
     module = answers(notebook)
     expected = module.ANSWERS[name][part]
-    namespace = {**vars(module), "np": np, "lab": lab}
+    namespace = {**vars(getattr(checks, notebook)), **vars(module), "np": np, "lab": lab}
     namespace.pop(variable, None)
     exec(source, namespace)
     assert outcome(notebook, name, namespace[variable], capsys).passed == (part == "answer")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook_address import read_address
+from notebook_address import BADGES, read_address, readme_badges
 from notebook_check import problems
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,5 +16,11 @@ def test_the_committed_notebook_is_in_order(path):
     assert problems(path, read_address(ROOT)) == []
 
 
-def test_the_notebooks_are_numbered_without_a_gap():
-    assert [path.name[:3] for path in NOTEBOOKS] == [f"{number:02d}_" for number in range(len(NOTEBOOKS))]
+def test_no_two_notebooks_share_a_number():
+    numbers = [path.name[:2] for path in NOTEBOOKS]
+    assert all(n.isdigit() for n in numbers) and len(set(numbers)) == len(numbers)
+
+
+def test_the_readme_carries_the_badges_of_the_present_address():
+    expected = readme_badges(read_address(ROOT), "notebooks/00_start_here.ipynb")
+    assert BADGES.findall((ROOT / "README.md").read_text()) == [expected]

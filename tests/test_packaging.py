@@ -143,3 +143,11 @@ def test_the_wheel_carries_all_that_the_package_reads(tmp_path):
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("lmrl_lab/")}
     present = {path.relative_to(source).as_posix() for path in (source / "lmrl_lab").rglob("[!.]*") if path.is_file()}
     assert packed == present
+
+
+def test_the_check_up_asks_for_what_pyproject_asks_for():
+    from lmrl_lab.checkup import NEEDED
+    needs = [Requirement(line) for line in PROJECT["dependencies"]]
+    bounds = {need.name: str(need.specifier).removeprefix(">=") or "0" for need in needs}
+    assert NEEDED.items() <= bounds.items()
+    assert {name for name, bound in bounds.items() if bound != "0"} <= NEEDED.keys()

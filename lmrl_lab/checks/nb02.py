@@ -23,7 +23,7 @@ SENTENCES = {
 
 def coin(answer: str) -> Result:
     """The prediction: how much the best memoryless player gains from a coin."""
-    if answer not in ("a", "b", "c", "d"):
+    if not isinstance(answer, str) or answer not in ("a", "b", "c", "d"):
         return failed("coin", "Choose a, b, c or d before you go on: my_prediction = \"b\", say.")
     if answer != "d":
         return failed("coin", f"You said ({answer}), and it is not that. Go on to the next exercise, build such a player, "
@@ -72,7 +72,7 @@ def one_move(function) -> Result:
                 move = function(text.strip(), last)
             except Exception as error:  # whatever a learner's code raises is shown, never raised
                 return failed("one_move", f"\n  one_move({text.strip()!r}, {last!r})\n  raised   {error!r}")
-            if move not in ACTIONS:
+            if not isinstance(move, str) or move not in ACTIONS:
                 return failed("one_move", f"\n  one_move({text.strip()!r}, {last!r})\n  got      {move!r}\n"
                                           f"  expected one of {', '.join(ACTIONS)}")
             text, reward, terminated, truncated, _ = env.step(move)

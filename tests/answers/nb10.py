@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 
 def bc_loss(logits, ids, mask, weight):
     rows, columns = mask.nonzero(as_tuple=True)
-    each = cross_entropy(logits[rows, columns - 1], ids[rows, columns], reduction="none")
+    each = torch.nn.functional.cross_entropy(logits[rows, columns - 1], ids[rows, columns], reduction="none")
     return (weight[rows] * each).sum() / weight[rows].sum()
 
 

@@ -12,7 +12,7 @@ import time
 import torch
 
 import lmrl_lab as lab
-from lmrl_lab.agent import Agent, Decoding
+from lmrl_lab.agent import Agent
 from lmrl_lab.algorithms.bc import batch_loss
 from lmrl_lab.episode import Turn
 from lmrl_lab.models import tiny_model
@@ -91,14 +91,16 @@ def play_generate(agent: Agent, starts: list[str], answers: list[list[str]]) -> 
     return said
 
 
-def rollouts(trained: Agent) -> None:
+def rollouts(task: str) -> None:
     """The answers are recorded beforehand, so that only the deciding is timed; both sides see the same transcripts."""
-    episodes = [e for e in lab.generate("maze-po", 400, seed=9) if len(e.actions) >= TURNS][:ENVS]
+    trained = lab.train("bc", task, lab.generate(task, 200, seed=9), seed=9, context="episode", steps=30)
+    trained = trained.with_decoding(temperature=0)
+    episodes = [e for e in lab.generate(task, 400, seed=9) if len(e.actions) >= TURNS][:ENVS]
     starts = [e.observations[0] for e in episodes]
     answers = [[e.observations[turn + 1] for e in episodes] for turn in range(TURNS)]
-    infos = [{"legal_actions": lab.TASKS["maze-po"].actions}] * ENVS
+    infos = [{"legal_actions": lab.TASKS[task].actions}] * ENVS
     assert play_cached(trained, starts, answers, infos) == play_generate(trained, starts, answers), "actions differ"
-    ratio(f"rollout, {ENVS} games x {TURNS} turns, greedy: cache kept across turns / generate()",
+    ratio(f"{task}, {ENVS} games x {TURNS} turns, greedy: cache kept across turns / generate()",
           lambda: play_generate(trained, starts, answers), lambda: play_cached(trained, starts, answers, infos))
     legal = trained.with_decoding(legal_only=True)
     ratio("the same, choosing among the legal actions / generate()",
@@ -127,7 +129,8 @@ def packed_training() -> None:
     ratio(f"BC gradient, 16 games x {TURNS} turns: packed rows / one row a turn", lambda: step(single), lambda: step(packed))
     print(f"{'largest difference between the two gradients':66} {gap:.1e}")
     rows = make_rows(lab.generate("maze-fo", seed=9), tiny_model(lab.TASKS["maze-fo"], "turn")[1], "turn", next_state=False)
-    print(f"{'maze-fo: distinct rows with counts for the steps of 1,240 games':66} {len(rows)} for {sum(r.weight for r in rows):,.0f}")
+    steps = sum(row.weight for row in rows)
+    print(f"{'maze-fo: distinct rows with counts for the steps of 1,240 games':66} {len(rows)} for {steps:,.0f}")
 
 
 
@@ -152,8 +155,8 @@ def main() -> None:
     torch.set_num_threads(1)
     matmul_rate()
     env_steps()
-    trained = lab.train("bc", "maze-po", lab.generate("maze-po", 200, seed=9), seed=9, steps=40)
-    rollouts(Agent(trained.policy_model, trained.codec, "maze-po", "episode", Decoding(0)))
+    for task in ("maze-po", "maze-fo"):
+        rollouts(task)
     same_contexts_once()
     packed_training()
 
