@@ -92,7 +92,8 @@ def compare(scores: Sequence, paper: Mapping[str, float] | None = None, title: s
         low, high = s.interval
         ax.plot([low, high], [y, y], color=COLOURS[0], lw=3, solid_capstyle="round")
         ax.plot(s.mean_return, y, "o", color=COLOURS[0], ms=8)
-        ax.annotate(f"{s.mean_return:.1f}", (s.mean_return, y), (0, 7), textcoords="offset points", ha="center", fontsize=9)
+        ax.annotate(f"{s.mean_return:.1f}", (s.mean_return, y), (0, 7), textcoords="offset points", ha="center", fontsize=9,
+                    bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"}, zorder=5)
         if paper and s.policy in paper:
             ax.plot(paper[s.policy], y, "D", color=COLOURS[1], mfc="none", ms=8)
     best = card.references

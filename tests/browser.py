@@ -38,6 +38,13 @@ CELLS = """() => window.jupyterapp.shell.currentWidget.content.widgets.filter(w 
 SILENT_WIDGETS = """() => [...document.querySelectorAll('.jp-OutputArea-output')].map(e => e.innerText.trim())
     .filter(t => /Error displaying widget|Loading widget|^[A-Z]\\w*\\((children|value|description|layout)=/.test(t))"""
 
+# the cell becomes the active one; the promise is not awaited, the run is waited for by `wait_idle`
+RUN_CODE_CELL = """(number) => {
+    const notebook = window.jupyterapp.shell.currentWidget.content;
+    const codes = notebook.widgets.map((w, n) => [w.model.type, n]).filter(([type]) => type === "code");
+    notebook.activeCellIndex = codes[number][1];
+    window.jupyterapp.commands.execute("notebook:run-cell"); }"""
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -114,6 +121,11 @@ class NotebookPage:
     def run_all_cells(self, seconds: float = 120) -> None:
         """Run > Run All Cells, and wait until the last one is done (or one raised)."""
         self.page.evaluate(RUN_ALL)
+        self.wait_idle(seconds)
+
+    def run_cell(self, number: int, seconds: float = 120) -> None:
+        """Run one code cell again, and wait until it is done."""
+        self.page.evaluate(RUN_CODE_CELL, number)
         self.wait_idle(seconds)
 
     def wait_idle(self, seconds: float = 60) -> None:

@@ -89,7 +89,44 @@ def test_a_request_to_elsewhere_a_warning_and_a_dead_widget_are_problems(open_no
     ]
 
 
-def test_the_first_notebook_runs_without_a_problem(open_notebook):
+def test_the_first_notebook_runs_and_its_maze_is_played_by_keyboard_and_by_buttons(open_notebook):
+    """Notebook 00 as a student uses it: run all, play to the goal, and find oneself in the comparison."""
     notebook = open_notebook("00_start_here.ipynb")
-    notebook.run_all_cells(seconds=180)
+    notebook.run_all_cells(seconds=240)
+    assert notebook.problems() == []
+    sources = [cell["source"] for cell in notebook.cells()]
+    number = next(n for n, source in enumerate(sources) if "lab.play(" in source)
+    cell = notebook.page.locator(".jp-CodeCell").nth(number)
+    cell.scroll_into_view_if_needed()
+    box = cell.get_by_placeholder("for example: move up")
+
+    def shown():
+        return " ".join(cell.inner_text().split())
+
+    def type_in(action):
+        box.fill(action)
+        box.press("Enter")
+        notebook.wait_idle()
+
+    def click(action):
+        cell.get_by_role("button", name=action).click()
+        notebook.wait_idle()
+
+    assert "position 5, 3" in shown()  # seed 5 starts here; the goal is three to the right and three down
+    type_in("move up")
+    assert "turn 1 return −1 " in shown() and "You: move up → moved" in cell.get_by_role("status").first.inner_text()
+    type_in("jump")
+    assert "not a move" in shown() and "turn 2 return −5 " in shown()
+    type_in("move down")  # back to the corridor
+    for _ in range(3):
+        click("move right")
+    type_in("move down")
+    click("move down")
+    type_in("move down")
+    assert "turn 9 return −11 " in shown() and "you reached the goal" in shown()
+    assert "maze" in cell.get_by_role("img").first.get_attribute("aria-label").lower()
+    compare = next(n for n, source in enumerate(sources) if "plots.compare(" in source)
+    notebook.run_cell(compare)
+    picture = notebook.page.locator(".jp-CodeCell").nth(compare).locator("img").last
+    assert "you -11.0" in picture.get_attribute("alt")
     assert notebook.problems() == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import importlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 
 class Result:
@@ -56,6 +56,16 @@ def check_function(name: str, function: Callable, cases: Iterable[tuple], same: 
             reason = f"\n  because {why[0]}" if why else ""
             return failed(name, f"\n  {call}\n  got      {_short(got)}\n  expected {_short(expected)}{reason}")
     return passed(name, note)
+
+
+def check_choice(name: str, got: str, letters: Sequence[str], right: str, why: str) -> Result:
+    """A prediction is one of a few letters; the right one is told only once a letter was chosen."""
+    if not isinstance(got, str) or got.strip().lower() not in letters:
+        accepted = ", ".join(map(repr, letters))
+        return failed(name, f"\n  got      {got!r}\n  expected one of {accepted}: choose first, then run on")
+    if got.strip().lower() != right:
+        return failed(name, f"\n  got      {got!r}\n  expected {right!r}\n  because {why}")
+    return passed(name, why[0].upper() + why[1:])
 
 
 def close(got, expected, tolerance: float = 1e-5) -> bool:

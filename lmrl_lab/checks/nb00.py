@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from lmrl_lab.checks import Result, check_function, failed, passed
+from lmrl_lab.checks import Result, check_choice, check_function
 from lmrl_lab.episode import Episode, Turn
 
 
 def prediction(guess: str) -> Result:
     """Where does a clone of all the recordings score: "a" under 30, "b" near 50, "c" above 80?"""
-    return _choice("prediction", guess, "abc", "b",
+    return check_choice("prediction", guess, "abc", "b",
                    "a copy plays like what it copies, and 50 is where the recordings score")
 
 
@@ -45,13 +45,3 @@ def _game(moves: int, won: bool) -> Episode:
     for k in range(moves):
         turns += [Turn("move up", True, 0.0 if won and k == moves - 1 else -1.0), Turn("a wall\n", False)]
     return Episode("maze-fo", turns, won, not won, info={"success": won})
-
-
-def _choice(name: str, got: str, letters: Sequence[str], right: str, why: str) -> Result:
-    """A prediction is one of a few letters; the right one is told only once a letter was chosen."""
-    if not isinstance(got, str) or got.strip().lower() not in letters:
-        accepted = ", ".join(map(repr, letters))
-        return failed(name, f"\n  got      {got!r}\n  expected one of {accepted}: choose first, then run on")
-    if got.strip().lower() != right:
-        return failed(name, f"\n  got      {got!r}\n  expected {right!r}\n  because {why}")
-    return passed(name, why[0].upper() + why[1:])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from lmrl_lab.checks import Result, check_function, close
-from lmrl_lab.checks.nb00 import _choice
+from lmrl_lab.checks import Result, check_choice, check_function, close
 
 # rows worked out by hand, o an observation's token and A an action's: returns of (rewards, mask, gamma)
 _RETURNS = [
@@ -75,5 +74,5 @@ def _with_numbers(function: Callable) -> Callable:
 
 def prediction(guess: str) -> Result:
     """How many earlier turns does a clone of the best player need: "a" none, "b" one, "c" three, "d" all of them?"""
-    return _choice("prediction", guess, "abcd", "b",
+    return check_choice("prediction", guess, "abcd", "b",
                    "the last move tells the corridor's two directions apart, and nothing older is needed")
