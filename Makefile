@@ -32,7 +32,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt | python-ok
 	@rm -f $@
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/$(PIP) $(TORCH)
-	$(BIN)/$(PIP) -c constraints.txt -e '.[lab,trl,chat,classroom,test]'
+	$(BIN)/$(PIP) -c constraints.txt -e '.[lab,trl,chat,test]'
 	@touch $@
 
 $(COLAB)/.ready: pyproject.toml constraints.txt tests/colab/requirements.txt | python-ok
