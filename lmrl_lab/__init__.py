@@ -3,6 +3,8 @@
 The names of the front door; each is imported when it is first used, so that playing a game needs no torch.
 """
 
+import lmrl_lab.env  # noqa: F401  (registers the environments with Gymnasium)
+
 __version__ = "0.1.0"
 
 _HOME = {

@@ -70,13 +70,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+def _check_new_episode_file(path: Path) -> None:
+    if path.exists():
+        raise FileExistsError(f"{path} exists; nothing was written")
+    if not path.name.endswith((".jsonl", ".jsonl.gz")):
+        raise ValueError(f"{path}: episodes are written to .jsonl or .jsonl.gz")
+
+
 def _generate(options) -> int:
     from lmrl_lab.data import generate
     from lmrl_lab.episode import write_episodes
-    if options.out.exists():
-        raise FileExistsError(f"{options.out} exists; nothing was written")
-    if not options.out.name.endswith((".jsonl", ".jsonl.gz")):
-        raise ValueError(f"{options.out}: episodes are written to .jsonl or .jsonl.gz")
+    _check_new_episode_file(options.out)
     episodes = generate(options.task, options.size, options.seed)
     write_episodes(options.out, episodes)
     print(f"{len(episodes)} episodes of {options.task} in {options.out}")
@@ -93,7 +97,8 @@ def _train(options) -> int:
 
     train(options.algorithm, options.task, episodes, seed=options.seed, model=options.model, context=options.context,
           out=options.out, resume=options.resume, callback=tell, **dict(options.settings))
-    print(f"the agent is in {options.out / 'agent'}")
+    from lmrl_lab.training import processes
+    processes().print(f"the agent is in {options.out / 'agent'}")  # once, however many processes there are
     return 0
 
 
@@ -102,6 +107,8 @@ def _evaluate(options) -> int:
     from lmrl_lab.episode import write_episodes
     from lmrl_lab.evaluation import evaluate
     folder, task = Path(options.agent), options.task
+    if options.save_episodes:
+        _check_new_episode_file(options.save_episodes)
     if folder.exists():
         from lmrl_lab.agent import load_agent
         policy = load_agent(folder)
@@ -110,6 +117,8 @@ def _evaluate(options) -> int:
         task = task or policy.task
     elif task is None:
         raise ValueError(f"there is no folder '{folder}'; for a scripted policy name the task too")
+    elif options.temperature is not None or options.legal_only:
+        raise ValueError("--temperature and --legal-only are for agents, not for scripted policies")
     else:
         policy = options.agent
     result, episodes = evaluate(policy, task, options.episodes, options.seed, return_episodes=True)
@@ -122,9 +131,9 @@ def _evaluate(options) -> int:
 
 
 def _doctor(options) -> int:
-    from lmrl_lab.checkup import doctor
+    from lmrl_lab.checkup import doctor, look
     doctor(verbose=True)
-    return 0
+    return 1 if look()[0] else 0
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from transformers.cache_utils import DynamicLayer
 
 from lmrl_lab.env import TASKS
 from lmrl_lab.episode import Turn
-from lmrl_lab.models import check_trunk_and_head, head, pretrained_model, save_weights, trunk
+from lmrl_lab.models import check_trunk_and_head, few_threads, head, pretrained_model, save_weights, trunk
 from lmrl_lab.policies import row_generator
 from lmrl_lab.tokens import Codec, check_context, earlier_turns
 
@@ -150,7 +150,8 @@ class Agent:
         rows = [i for i, text in enumerate(observations) if text is not None]
         for i in rows:
             self._turns[i].append(Turn(observations[i], False))
-        chosen = self._choose(rows, [infos[i].get("legal_actions") for i in rows])
+        with few_threads(self.policy_model):
+            chosen = self._choose(rows, [infos[i].get("legal_actions") for i in rows])
         actions: list[str | None] = [None] * len(observations)
         self.last_choices = [None] * len(observations)
         for i, (text, ids, logprobs) in zip(rows, chosen, strict=True):
@@ -280,10 +281,11 @@ class Agent:
 
         Under free decoding at temperature 1: what a row lacks to 1 goes to strings that are not legal.
         """
-        windows = [self._window(list(turns)) for turns in contexts]
-        session = Session(self.policy_model, len(windows))
-        scores = self._score_actions(session, session.feed(windows), legal)
-        return [torch.exp(row).double().cpu().numpy() for row in scores]
+        windows = [self._window(_retold(turns)) for turns in contexts]
+        with few_threads(self.policy_model):
+            session = Session(self.policy_model, len(windows))
+            scores = self._score_actions(session, session.feed(windows), legal)
+        return [torch.exp(row).cpu().double().numpy() for row in scores]
 
     def top_actions(self, turns: Sequence[Turn], legal_actions: Sequence[str] | None, n: int = 5, seed: int = 0) -> list[dict]:
         """The n likeliest legal actions after a transcript, or n sampled ones where the set is open.
@@ -292,6 +294,7 @@ class Agent:
         """
         if legal_actions is None:
             probe = self.with_decoding(legal_only=False)
+            turns = _retold(turns)
             probe.reset(list(range(seed, seed + n)))
             probe._turns = [list(turns) for _ in range(n)]
             probe._session = None
@@ -308,7 +311,7 @@ class Agent:
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write the agent to a folder, which appears only when it is whole; an agent that was there is replaced."""
-        folder = Path(folder)
+        folder = Path(folder).resolve()
         if folder.exists() and any(folder.iterdir()) and not (folder / "agent.json").exists():
             raise FileExistsError(f"{folder} holds something that is not an agent; nothing was written")
         partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")
@@ -324,7 +327,11 @@ class Agent:
             if folder.exists():
                 old = partial.with_suffix(".old")
                 os.replace(folder, old)
-                os.replace(partial, folder)
+                try:
+                    os.replace(partial, folder)
+                except OSError:
+                    os.replace(old, folder)
+                    raise
                 shutil.rmtree(old)
             else:
                 os.replace(partial, folder)
@@ -342,20 +349,26 @@ def load_agent(folder: str | os.PathLike) -> Agent:
         raise FileNotFoundError(f"{folder} is no saved agent: it has no agent.json")
     try:
         record = json.loads((folder / "agent.json").read_text())
-        files, task, context, decoding = record["files"], record["task"], record["context"], record["decoding"]
-    except (ValueError, KeyError) as error:
+        files, card, name = dict(record["files"]), TASKS[record["task"]], record["name"]
+        context, decoding = check_context(record["context"]), Decoding(**record["decoding"])
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / 'agent.json'} is cut or damaged ({error!r})") from None
-    for name, digest in files.items():
-        if not (folder / name).exists():
-            raise FileNotFoundError(f"the agent in {folder} is not whole: {name} is missing")
-        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
-            raise ValueError(f"the agent in {folder} was changed or cut: {name} is not the file that was saved")
-    model, codec = pretrained_model(folder / "policy", TASKS[task])
-    return Agent(model, codec, task, context, Decoding(**decoding), record["name"])
+    for file, digest in files.items():
+        if not (folder / file).exists():
+            raise FileNotFoundError(f"the agent in {folder} is not whole: {file} is missing")
+        if hashlib.sha256((folder / file).read_bytes()).hexdigest() != digest:
+            raise ValueError(f"the agent in {folder} was changed or cut: {file} is not the file that was saved")
+    model, codec = pretrained_model(folder / "policy", card)
+    return Agent(model, codec, card.id, context, decoding, name)
+
+
+def _retold(turns: Sequence[Turn]) -> list[Turn]:
+    """The turns as text alone: whose tokens they were sampled as is not known here."""
+    return [Turn(turn.text, turn.is_action, turn.reward) for turn in turns]
 
 
 def _inverse_cdf(logprobs: torch.Tensor, rngs: list) -> list[int]:
     """Draw one index a row from unnormalised log-probabilities; row i uses one number of its own generator."""
-    mass = torch.softmax(logprobs.double(), -1).cumsum(-1)
-    uniform = torch.tensor([[rng.random()] for rng in rngs], dtype=torch.float64, device=mass.device)
+    mass = torch.softmax(logprobs.cpu().double(), -1).cumsum(-1)  # on the CPU: not every device has float64
+    uniform = torch.tensor([[rng.random()] for rng in rngs], dtype=torch.float64)
     return torch.searchsorted(mass, uniform * mass[:, -1:], right=True).clamp_(max=mass.shape[1] - 1)[:, 0].tolist()

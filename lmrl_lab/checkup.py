@@ -17,17 +17,7 @@ def doctor(verbose: bool = False) -> None:
 
     Looks at installed versions only: it imports neither torch nor transformers unless `verbose` asks for the device.
     """
-    problems = []
-    found = {}
-    for name, least in NEEDED.items():
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            problems.append(f"{name} is missing: pip install '{name}>={least}'")
-            continue
-        if _key(found[name]) < _key(least):
-            problems.append(f"{name} {found[name]} is older than {least}: pip install -U '{name}>={least}', "
-                            "then restart the kernel")
+    problems, found = look()
     for problem in problems:
         print("✗", problem)
     if not problems:
@@ -42,6 +32,21 @@ def doctor(verbose: bool = False) -> None:
             device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU only"
             print(f"device: {device}; torch threads: {torch.get_num_threads()} (tiny models use one)")
         print(f"memory: {_memory()}")
+
+
+def look() -> tuple[list[str], dict[str, str]]:
+    """(what is wrong, versions found) of the packages that the notebooks need."""
+    problems, found = [], {}
+    for name, least in NEEDED.items():
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            problems.append(f"{name} is missing: pip install '{name}>={least}'")
+            continue
+        if _key(found[name]) < _key(least):
+            problems.append(f"{name} {found[name]} is older than {least}: pip install -U '{name}>={least}', "
+                            "then restart the kernel")
+    return problems, found
 
 
 def _key(version: str) -> tuple[int, ...]:

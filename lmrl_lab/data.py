@@ -42,9 +42,10 @@ def generate(task: str, size: int | None = None, seed: int = 0, cache: bool = Tr
     for name in kwargs:
         if name not in accepted:
             raise unknown(f"keyword of {task}'s data", name, accepted)
-    if not cache:
+    code = _code_hash(card)
+    if not cache or code is None:
         return _made(card, size, seed, kwargs)
-    config = {"task": task, "size": size, "seed": seed, "keywords": kwargs, "code": _code_hash(card)}
+    config = {"task": task, "size": size, "seed": seed, "keywords": kwargs, "code": code}
     key = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
     path = cache_dir() / f"{task}-{size}-{seed}-{key}.jsonl.gz"
     manifest = path.with_name(path.name.removesuffix(".jsonl.gz") + ".json")
@@ -74,13 +75,17 @@ def _made(card, size: int, seed: int, kwargs: dict) -> list[Episode]:
     return episodes
 
 
-def _code_hash(card) -> str:
-    """Data belongs to the code that made it: the hash of the module that holds the task's generator."""
+def _code_hash(card) -> str | None:
+    """Data belongs to the code that made it: a hash of the generator's module and of all tasks' code in the package.
+
+    None for a generator that was typed into a notebook: it has no file, and its data is not cached.
+    """
     module = inspect.getmodule(getattr(card.behaviour, "func", card.behaviour))
-    try:
-        return hashlib.sha256(inspect.getsource(module).encode()).hexdigest()[:12]
-    except (OSError, TypeError):  # typed into a notebook
-        return "interactive"
+    if getattr(module, "__file__", None) is None:
+        return None
+    package = Path(__file__).parent
+    files = {Path(module.__file__), package / "episode.py", package / "env.py", *package.glob("tasks/*.py")}
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:12]
 
 
 def _file_hash(path: Path) -> str:
@@ -163,7 +168,7 @@ def load_published(path: str | os.PathLike, task: str) -> list[Episode]:
     for number, record in read_json_lines(path):
         try:
             episodes.append(_published_episode(record, task))
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise EpisodeFileError(f"{path}, line {number}: not a published episode ({error!r})") from None
     return episodes
 

@@ -47,8 +47,8 @@ class TextEnv(gymnasium.Env):
     metadata = {"render_modes": []}
     task: str = ""
     option_names: tuple[str, ...] = ()
-    action_space = AnyText(MAX_ACTION_CHARS)
-    observation_space = AnyText(MAX_OBSERVATION_CHARS)
+    action_space = functools.cached_property(lambda self: AnyText(MAX_ACTION_CHARS))
+    observation_space = functools.cached_property(lambda self: AnyText(MAX_OBSERVATION_CHARS))
     _playing = False
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[str, dict]:

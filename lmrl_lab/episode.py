@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import os
+import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -99,8 +101,10 @@ class Episode:
         try:
             turns = [Turn(**turn) for turn in record["turns"]]
             for turn in turns:
-                if not isinstance(turn.text, str) or not isinstance(turn.reward, (int, float)):
-                    raise ValueError("a turn's text is a string and its reward a number")
+                if not isinstance(turn.text, str) or type(turn.reward) not in (int, float) or not math.isfinite(turn.reward):
+                    raise ValueError("a turn's text is a string and its reward a finite number")
+            if not (type(record["terminated"]) is type(record["truncated"]) is bool and isinstance(record.get("info", {}), dict)):
+                raise ValueError("terminated and truncated are true or false, info is an object")
             return cls(**{**record, "turns": turns})
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an episode: {error}") from None
@@ -166,7 +170,7 @@ def read_json_lines(path: str | os.PathLike) -> Iterable[tuple[int, object]]:
                 yield number, json.loads(line)
     except json.JSONDecodeError as error:
         raise EpisodeFileError(f"{path}, line {number}: not JSON ({error.msg})") from None
-    except (EOFError, gzip.BadGzipFile, UnicodeDecodeError, OSError) as error:
+    except (EOFError, zlib.error, UnicodeDecodeError, OSError) as error:
         raise EpisodeFileError(f"{path}, after line {number}: cut or damaged ({error})") from None
 
 

@@ -66,7 +66,11 @@ def bootstrap_interval(values: Sequence[float], level: float = 0.95, draws: int 
 
 
 def score(episodes: Sequence[Episode], seed: int | None = None, policy: str | None = None) -> Score:
-    """Sum up played Episodes of one task. Games with the same fixed start are resampled together in the interval."""
+    """Sum up played Episodes of one task.
+
+    Games with the same fixed start are resampled together in the interval, where there are 16 or more of each. In a game
+    that keywords have changed, the card's references mean nothing, and `normalized` is NaN.
+    """
     if not episodes:
         raise ValueError("no episodes to score")
     tasks = {episode.task for episode in episodes}
@@ -75,11 +79,12 @@ def score(episodes: Sequence[Episode], seed: int | None = None, policy: str | No
     [task] = tasks
     returns = [episode.total_return for episode in episodes]
     groups = [json.dumps(episode.info.get("options"), sort_keys=True) for episode in episodes]
-    many = len(episodes) >= 2 * len(set(groups))
+    many = len(episodes) >= 16 * len(set(groups))  # resampling within a few games makes an interval too narrow
     actions = sum(len(episode.actions) for episode in episodes)
-    mean = float(np.mean(returns))
+    mean, changed = float(np.mean(returns)), any(episode.info.get("keywords") for episode in episodes)
     return Score(task, policy or episodes[0].policy, len(episodes), mean,
-                 bootstrap_interval(returns, groups=groups if many else None), TASKS[task].references.normalize(mean),
+                 bootstrap_interval(returns, groups=groups if many else None),
+                 float("nan") if changed else TASKS[task].references.normalize(mean),
                  float(np.mean([episode.success for episode in episodes])),
                  sum(episode.info.get("invalid", 0) for episode in episodes) / actions, actions / len(episodes), seed)
 

@@ -74,12 +74,15 @@ def tiny_model(card: TaskCard, context: str | int, seed: int = 0, layers: int = 
 def pretrained_model(path: str | os.PathLike, card: TaskCard) -> tuple[PreTrainedModel, Codec]:
     """Any causal language model and its tokenizer, from a folder or, where there is a network, by its hub name."""
     try:
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
-        codec = Codec(AutoTokenizer.from_pretrained(path), card)
-    except (OSError, ValueError) as error:
+        model, report = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, output_loading_info=True)
+        tokenizer = AutoTokenizer.from_pretrained(path)
+    except Exception as error:  # a damaged file raises whatever its format's reader raises
         reason = str(error).strip().split("\n")[0]
         raise ValueError(f"no causal language model with a tokenizer could be loaded from '{path}': {reason}") from error
-    return model, codec
+    lost = sorted({str(key) for kind in ("missing_keys", "mismatched_keys") for key in report.get(kind, ())})
+    if lost:
+        raise ValueError(f"the model in '{path}' is not whole: it lacks {', '.join(lost[:3])}{' and more' * (len(lost) > 3)}")
+    return model, Codec(tokenizer, card)
 
 
 def trunk(model: PreTrainedModel) -> torch.nn.Module:
@@ -94,7 +97,10 @@ def head(model: PreTrainedModel) -> torch.nn.Module:
 
 @torch.no_grad()
 def check_trunk_and_head(model: PreTrainedModel) -> None:
-    """Raise ValueError for a model whose logits are not head(trunk(x)), say one that rescales them at the end."""
+    """Raise ValueError for a model whose logits are not head(trunk(x)), or that looks at a sliding window of its past."""
+    window = getattr(model.config, "sliding_window", None)
+    if window and "sliding_attention" in (getattr(model.config, "layer_types", None) or ()):
+        raise ValueError(f"{type(model).__name__} sees a sliding window of {window} tokens; such a model is not supported")
     ids = torch.arange(3, device=model.device)[None] % model.config.vocab_size
     apart = head(model)(trunk(model)(input_ids=ids, use_cache=False).last_hidden_state)
     if not torch.allclose(apart, model(input_ids=ids, use_cache=False).logits, atol=1e-4, rtol=1e-4):

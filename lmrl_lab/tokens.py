@@ -18,7 +18,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
 from transformers import PreTrainedTokenizerFast
 
-from lmrl_lab.env import TaskCard
+from lmrl_lab.env import MAX_ACTION_CHARS, TaskCard
 from lmrl_lab.episode import Episode, Turn
 
 
@@ -60,8 +60,8 @@ class Codec:
             ends = {i for i in range(self.vocab_size) if "\n" in tokenizer.decode([i])}
             self.end_ids = frozenset(ends | ({tokenizer.eos_token_id} - {None}))
             self.max_action_tokens = 64
-            if not self.end_ids:
-                raise ValueError("the tokenizer has no token with a newline and no end-of-text token: an action would never end")
+            if self.action_ids("a")[-1] not in self.end_ids:
+                raise ValueError("the tokenizer drops newlines, so an action would never end; a byte-level tokenizer keeps them")
 
     def _ids(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False)
@@ -87,7 +87,10 @@ class Codec:
         return self._decode(tuple(ids))
 
     def _decode_uncached(self, ids: tuple[int, ...]) -> str:
-        return self.tokenizer.decode(list(ids), skip_special_tokens=False).split("\n")[0]
+        if ids and ids[-1] == self.tokenizer.eos_token_id:
+            ids = ids[:-1]
+        text = self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return text.split("\n")[0][:MAX_ACTION_CHARS]  # no game takes a longer one
 
 
 @dataclass
@@ -185,7 +188,8 @@ def earlier_turns(context: str | int) -> int | None:
 
 
 def pack(episode: Episode, codec: Codec, context: str | int, gamma: float = 1.0,
-         steps: slice = slice(None), ids: list | None = None, next_state: bool = True) -> Row:
+         steps: slice = slice(None), ids: list | None = None, next_state: bool = True,
+         returns: list | None = None) -> Row:
     """Pack the chosen actions (`steps`, consecutive; all of them if not given) of an episode into one row.
 
     With context "episode" the row is the transcript, one block. Else each action has a block of its own: its k earlier
@@ -196,14 +200,17 @@ def pack(episode: Episode, codec: Codec, context: str | int, gamma: float = 1.0,
     if ids is None:
         ids = codec.encode(episode.turns, trust_ids=episode.info.get("tokenizer") == codec.fingerprint)
     actions = [i for i, turn in enumerate(episode.turns) if turn.is_action]
-    returns = dict(zip(actions, discounted_returns(episode.rewards, [len(ids[i]) for i in actions], gamma), strict=True))
-    chosen = actions[steps]
+    if returns is None:
+        returns = discounted_returns(episode.rewards, [len(ids[i]) for i in actions], gamma)
+    chosen, returns = actions[steps], dict(zip(actions[steps], returns[steps], strict=True))
     if not chosen:
         raise ValueError("a row without an action token teaches nothing: the episode has no action in this range")
     k = earlier_turns(context)
     final = chosen[-1] == actions[-1]
     terminated, truncated = final and episode.terminated, final and episode.truncated
-    follows = next_state and not terminated and chosen[-1] + 1 < len(episode.turns)
+    if next_state and not terminated and chosen[-1] + 1 == len(episode.turns):
+        raise ValueError("this episode stops after an action, neither over nor cut: there is no next state to take a value from")
+    follows = next_state and not terminated
 
     blocks: list[list[int]] = []  # each a list of turn indices; the last turn of a block is its action
     if k is None:
@@ -258,13 +265,13 @@ def make_rows(episodes: Sequence[Episode], codec: Codec, context: str | int, gam
             key = (seen, min(k, n), episode.turns[i].reward, ending)
             entry = merged.get(key)
             if entry is None:
-                merged[key] = [1, returns[n].copy(), episode, n, ids]
+                merged[key] = [1, returns[n].copy(), episode, n, ids, returns]
             else:
                 entry[0] += 1
                 entry[1] += returns[n]
     rows = []
-    for count, total, episode, n, ids in merged.values():
-        row = pack(episode, codec, context, gamma, slice(n, n + 1), ids, next_state)
+    for count, total, episode, n, ids, returns in merged.values():
+        row = pack(episode, codec, context, gamma, slice(n, n + 1), ids, next_state, returns)
         row.weight = float(count)
         row.returns[row.action_mask] = total / count
         rows.append(row)

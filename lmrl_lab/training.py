@@ -14,13 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 
 from lmrl_lab.models import few_threads, seeded
 from lmrl_lab.tokens import Row, TokenBatch, collate
@@ -40,6 +40,37 @@ class TrainConfig:
     clip: float = 1.0  # largest norm of the gradient
     log_every: int = 10  # steps between two rows of the history
     checkpoint_every: int = 100  # steps between two checkpoints, where there is a folder
+
+    def __post_init__(self):
+        for name in ("steps", "batch_size", "warmup", "log_every", "checkpoint_every"):
+            value, least = getattr(self, name), 0 if name == "warmup" else 1
+            if value is None and name == "batch_size":
+                continue
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or value != int(value) or value < least:
+                raise ValueError(f"{name} is a whole number, at least {least}, not {value!r}")
+            setattr(self, name, int(value))
+        for name in ("learning_rate", "weight_decay", "clip"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not 0 <= value < math.inf or (value == 0 and name != "weight_decay"):
+                raise ValueError(f"{name} is a number above 0, not {value!r}")
+
+
+def processes() -> PartialState:
+    """The processes of this run, however it was launched; asked for before an Accelerator, it must be told of CPU runs."""
+    return PartialState(cpu=os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes", "y"))
+
+
+def with_batch_size(config: TrainConfig, context: str | int) -> TrainConfig:
+    """The config with its default batch size made definite: 16 whole episodes, or 256 single steps."""
+    return config if config.batch_size else replace(config, batch_size=16 if context == "episode" else 256)
+
+
+def check_length(rows: Sequence[Row], model) -> None:
+    """Raise ValueError where a row needs more positions than the model has."""
+    longest, limit = max(int(row.position_ids.max()) + 1 for row in rows), getattr(model.config, "max_position_embeddings", None)
+    if limit and longest > limit:
+        raise ValueError(f"a transcript of {longest} tokens does not fit into the model's {limit} positions; train with a "
+                         "shorter context, say context=4 (turns), or on shorter episodes")
 
 
 Loss = Callable[[torch.nn.Module, TokenBatch], tuple[torch.Tensor, dict[str, float]]]
@@ -68,7 +99,7 @@ def fit(networks: torch.nn.Module, loss: Loss, rows: Sequence[Row], config: Trai
     their weights), seconds (CPU seconds so far).
     """
     folder = Path(folder) if folder is not None else None
-    batch_size = config.batch_size or (16 if max(row.action_mask.sum() for row in rows) > 8 else 256)
+    weights = np.array([row.weight for row in rows])
     identity = {"config": json.loads(json.dumps(asdict(config))), "seed": seed, "data": _rows_hash(rows)}
     accelerator = Accelerator()
     optimizer = torch.optim.AdamW(_groups(networks, config.weight_decay), lr=config.learning_rate, betas=config.betas)
@@ -80,17 +111,20 @@ def fit(networks: torch.nn.Module, loss: Loss, rows: Sequence[Row], config: Trai
             accelerator.unwrap_model(module).load_state_dict(state["networks"])
             optimizer.load_state_dict(state["optimizer"])
             torch.set_rng_state(state["rng"])
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
             history, first, tokens, spent = state["history"], state["step"], state["tokens"], state["seconds"]
         begin = time.process_time()
         for step in range(first, config.steps):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, config)
-            batch = _share(rows, step, batch_size, seed, accelerator)
+            batch = _share(rows, weights, step, config.batch_size or 256, seed, accelerator)
             tokens += batch.normalizer * accelerator.num_processes
             value, logged = module(batch.to(accelerator.device))
             optimizer.zero_grad()
             accelerator.backward(value)
             norm = accelerator.clip_grad_norm_(module.parameters(), config.clip)
+            if not math.isfinite(norm):
+                raise FloatingPointError(f"the gradient is {float(norm)} at step {step + 1}: try a lower learning_rate")
             optimizer.step()
             done = step + 1
             if done % config.log_every == 0 or done == config.steps or done == 1:
@@ -110,9 +144,11 @@ def fit(networks: torch.nn.Module, loss: Loss, rows: Sequence[Row], config: Trai
                 _save_checkpoint(folder, {
                     "identity": identity, "step": done, "networks": accelerator.unwrap_model(module).state_dict(),
                     "optimizer": optimizer.state_dict(), "history": history, "tokens": tokens,
-                    "rng": torch.get_rng_state(), "seconds": spent + time.process_time() - begin})
+                    "rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all(),
+                    "seconds": spent + time.process_time() - begin})
             if stop:
-                kept = f"; go on with resume=True, the checkpoint is in {folder}" if folder else ""
+                kept = (f"; go on with resume=True, the checkpoint is in {folder}" if folder
+                        else "; without a folder (out=) nothing of it is kept")
                 raise KeyboardInterrupt(f"training stopped after step {done} of {config.steps}{kept}")
     networks.eval()
     return pd.DataFrame(history)
@@ -142,9 +178,9 @@ def batch_indices(step: int, weights: np.ndarray, batch_size: int, seed: int) ->
     return np.array([orders[place // n][place % n] for place in places])
 
 
-def _share(rows: Sequence[Row], step: int, batch_size: int, seed: int, accelerator: Accelerator) -> TokenBatch:
+def _share(rows: Sequence[Row], weights: np.ndarray, step: int, batch_size: int, seed: int,
+           accelerator: Accelerator) -> TokenBatch:
     """This process's part of the step's batch, normalised so that the mean over processes is the whole batch's loss."""
-    weights = np.array([row.weight for row in rows])
     chosen = batch_indices(step, weights, batch_size, seed)
     processes, rank = accelerator.num_processes, accelerator.process_index
     if len(chosen) < processes:
@@ -168,8 +204,8 @@ def _groups(networks: torch.nn.Module, weight_decay: float) -> list[dict]:
 def _rows_hash(rows: Sequence[Row]) -> str:
     digest = hashlib.sha256()
     for row in rows:
-        digest.update(row.input_ids.tobytes() + row.action_mask.tobytes() + row.returns.tobytes())
-        digest.update(np.float64(row.weight).tobytes())
+        for value in vars(row).values():
+            digest.update(np.asarray(value).tobytes())
     return digest.hexdigest()[:16]
 
 

@@ -219,3 +219,101 @@ def test_decoding_is_checked():
     for bad in (-1, float("nan")):
         with pytest.raises(ValueError, match="temperature"):
             Decoding(bad)
+
+
+# ------------------------------------------------------------------------------------------ models from a folder
+
+def save_pretrained(folder, kind, codec):
+    """A tiny model of another family and its byte-level BPE, as a hub would bring them."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+    sizes = {"gpt2": {"n_layer": 2, "n_embd": 32, "n_head": 2, "n_positions": 512}}.get(kind, {
+        "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 48})
+    with seeded(0):
+        config = AutoConfig.for_model(kind, vocab_size=codec.vocab_size, bos_token_id=None, eos_token_id=0, **sizes)
+        model = AutoModelForCausalLM.from_config(config)
+    model.save_pretrained(folder)
+    codec.tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen2"])
+def test_any_causal_model_from_a_folder_trains_plays_and_equals_the_reference(tmp_path, kind):
+    folder = save_pretrained(tmp_path / kind, kind, bpe_codec())
+    agent = lab.train("bc", "maze-po", lab.generate("maze-po", 8, seed=3), model=folder, context=1, steps=3)
+    agent.codec.max_action_tokens = 6
+    assert_same_games(short_games(agent, steps=3), short_games(ReferenceAgent(agent), steps=3))
+    agent.save(tmp_path / "agent")
+    back = load_agent(tmp_path / "agent")
+    assert type(back.policy_model) is type(agent.policy_model) and back.codec.fingerprint == agent.codec.fingerprint
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused_by_name(tmp_path):
+    from safetensors.torch import load_file, save_file
+    folder = save_pretrained(tmp_path / "llama", "llama", bpe_codec())
+    weights = load_file(folder / "model.safetensors")
+    save_file({k: v for k, v in weights.items() if "layers.1" not in k}, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="not whole.*layers.1"):
+        lab.train("bc", "maze-po", lab.generate("maze-po", 3, seed=3), model=folder, context=1, steps=1)
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:500])
+    with pytest.raises(ValueError, match="could be loaded"):
+        lab.train("bc", "maze-po", lab.generate("maze-po", 3, seed=3), model=folder, context=1, steps=1)
+
+
+def test_a_model_with_a_sliding_window_is_refused(tmp_path):
+    from transformers import AutoConfig, AutoModelForCausalLM
+    config = AutoConfig.for_model("qwen2", vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+                                  num_key_value_heads=1, intermediate_size=48, use_sliding_window=True, sliding_window=8,
+                                  max_window_layers=1)
+    with pytest.raises(ValueError, match="sliding window"):
+        Agent(AutoModelForCausalLM.from_config(config), bpe_codec(), "maze-po", 1)
+
+
+def test_an_action_ends_at_a_newline_or_at_the_end_of_text_and_never_grows_too_long(spelled):
+    codec = spelled[1]
+    words, eos = list(codec.action_ids("move up"))[:-1], codec.tokenizer.eos_token_id
+    assert codec.decode_action([*words, eos]) == codec.decode_action(codec.action_ids("move up")) == "move up"
+    assert len(codec.decode_action(words * 300)) == 1_000
+
+
+def test_a_tokenizer_that_drops_newlines_is_refused():
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    from lmrl_lab.tokens import Codec
+    core = Tokenizer(models.WordLevel({"[UNK]": 0, "a": 1, "move": 2}, unk_token="[UNK]"))
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    with pytest.raises(ValueError, match="newlines"):
+        Codec(PreTrainedTokenizerFast(tokenizer_object=core, unk_token="[UNK]"), lab.TASKS["maze-po"])
+
+
+def test_advice_on_a_game_of_another_tokenizer_reads_its_text(trained, spelled):
+    agent = trained["maze-po", 2]
+    turns = short_games(Agent(*spelled, "maze-po", 1), steps=2)[0].turns[:3]
+    plain = [Turn(t.text, t.is_action) for t in turns]
+    legal = lab.TASKS["maze-po"].actions
+    assert agent.top_actions(turns, legal) == agent.top_actions(plain, legal)
+
+
+def test_a_save_that_fails_half_way_keeps_the_old_agent(trained, tmp_path, monkeypatch):
+    import os
+    agent, replace = trained["maze-fo", "turn"], os.replace
+    agent.save(tmp_path / "a")
+
+    def fail(source, target):
+        if str(source).endswith(".part") and str(target).endswith("a"):
+            raise OSError("the disk went away")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="went away"):
+        agent.with_decoding(temperature=0).save(tmp_path / "a")
+    assert load_agent(tmp_path / "a").decoding.temperature == 1 and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("change", [{"name": None}, {"decoding": {"heat": 1}}, {"context": "all"}, {"task": "mase-fo"}])
+def test_an_agent_json_that_makes_no_sense_is_refused(trained, tmp_path, change):
+    trained["maze-fo", "turn"].save(tmp_path / "a")
+    record = {**json.loads((tmp_path / "a" / "agent.json").read_text()), **change}
+    (tmp_path / "a" / "agent.json").write_text(json.dumps({k: v for k, v in record.items() if v is not None}))
+    with pytest.raises(ValueError, match="agent.json"):
+        load_agent(tmp_path / "a")

@@ -165,7 +165,8 @@ def test_a_published_game_that_was_cut_is_truncated(tmp_path):
 
 
 @pytest.mark.parametrize("record", [
-    [], {}, 3, [{"state": "a"}], {"text_history": [], "rewards": [], "dones": []},
+    [], {}, 3, [{"state": "a"}], [{"state": None, "action": "b", "reward": 0.0, "done": True}],
+    {"text_history": [], "rewards": [], "dones": []},
     {"text_history": ["a", "b"], "rewards": [1, 2, 3], "dones": [True]},
     {"state": ["a"], "action": ["b"], "reward": [0.0], "done": []}])
 def test_a_row_of_another_shape_names_file_and_line(tmp_path, record):
@@ -183,3 +184,28 @@ def test_an_unknown_task_or_a_missing_file_is_said(tmp_path):
 def test_describe_counts():
     table = data.describe([game(-1, True), game(-3)])
     assert table["return"].tolist() == [-1, -3] and table["success"].tolist() == [True, False]
+
+
+def test_data_of_a_generator_without_a_file_is_not_cached(cache):
+    import dataclasses
+    namespace = {"Episode": Episode, "Turn": Turn, "__name__": "typed_in"}
+
+    def define(text):
+        exec(f"def generator(size, seed):\n    for _ in range(size):\n        yield Episode('mine', [Turn('{text}', False), "
+             "Turn('b', True)], True, False)", namespace)
+        card = dataclasses.replace(lab.TASKS["maze-fo"], id="mine", behaviour=namespace["generator"])
+        lab.TASKS._own["mine"] = card
+
+    try:
+        define("one")
+        assert lab.generate("mine", 2)[0].turns[0].text == "one"
+        define("two")
+        assert lab.generate("mine", 2)[0].turns[0].text == "two"
+    finally:
+        del lab.TASKS._own["mine"]
+
+
+def test_lengths_and_skills_out_of_range_are_named():
+    for bad in ({"length": 200}, {"length": 0}, {"skill": 1.5}):
+        with pytest.raises(ValueError, match="length"):
+            lab.generate("maze-fo", 2, **bad)

@@ -74,7 +74,10 @@ def test_an_episode_of_another_task_names_line_and_tasks(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ["[]", "{}", '{"turns": 3}', "not json", '{"task": "x", "turns": [{"text": 1, "is_action": false}]}']
+    "line", ["[]", "{}", '{"turns": 3}', "not json", '{"task": "x", "turns": [], "terminated": "no", "truncated": false}',
+                                  '{"task": "x", "turns": [{"text": "a", "is_action": false}, {"text": "b", "is_action": true, '
+                                  '"reward": NaN}], "terminated": true, "truncated": false}',
+                                  '{"task": "x", "turns": [{"text": 1, "is_action": false}]}']
 )
 def test_a_line_that_is_no_episode_is_refused(tmp_path, line):
     (tmp_path / "x.jsonl").write_text(line + "\n")
@@ -114,3 +117,12 @@ def test_gz_that_is_not_gz_is_refused(tmp_path):
     with gzip.open(tmp_path / "y.jsonl.gz", "wt") as file:
         file.write(json.dumps(episode().to_dict()) + "\n")
     assert len(read_episodes(tmp_path / "y.jsonl.gz")) == 1
+
+
+def test_any_flipped_byte_of_a_compressed_file_is_an_episode_file_error_or_harmless(tmp_path):
+    path = write_episodes(tmp_path / "x.jsonl.gz", [episode()] * 3)
+    good = path.read_bytes()
+    for place in range(12, len(good)):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 0x55]) + good[place + 1:])
+        with pytest.raises(EpisodeFileError):
+            read_episodes(path)

@@ -26,6 +26,15 @@ def test_a_score_by_hand():
     assert json.loads(s.to_json())["task"] == "maze-fo" and "return -3.00" in str(s) and "<table" in s._repr_html_()
 
 
+def test_few_games_a_start_are_not_resampled_within_the_start():
+    games = []
+    for k in range(40):
+        games.append(game([-float(k)]))
+        games[-1].info["options"] = {"start": [1, k // 2]}
+    low, high = score(games).interval
+    assert high - low > 5
+
+
 def test_scores_need_episodes_of_one_task():
     with pytest.raises(ValueError, match="no episodes"):
         score([])
@@ -79,6 +88,7 @@ def test_evaluation_refuses_what_does_not_fit():
 def test_other_layouts_are_evaluated_from_all_their_starts():
     result, episodes = lab.evaluate("best", "maze-fo", episodes=12, layout="umaze", return_episodes=True)
     assert result.mean_return == pytest.approx(1 - m.maze("umaze").distance[m.maze("umaze").starts].mean())
+    assert np.isnan(result.normalized)  # the card's references are those of the double T
     assert episodes[0].info["keywords"] == {"layout": "umaze"}
 
 

@@ -226,7 +226,7 @@ def test_a_damaged_or_foreign_checkpoint_is_refused_and_kept(few, tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_with_a_hint(few):
     with pytest.raises(FloatingPointError, match="learning_rate"):
-        lab.train("bc", "maze-po", few, context=1, steps=60, learning_rate=1e20, clip=1e30, warmup=1)
+        lab.train("bc", "maze-po", few, context=1, steps=60, learning_rate=1e20, clip=1e30, warmup=1, log_every=1000)
 
 
 def test_unknown_names_and_foreign_data_are_errors(few):
@@ -264,9 +264,10 @@ def test_two_processes_share_a_batch_without_changing_the_loss(few):
 
     model, codec = tiny_model(lab.TASKS["maze-po"], 1, seed=2)
     rows = make_rows(few, codec, 1)
+    weights = np.array([row.weight for row in rows])
     for size in (len(rows), 16):
-        whole = batch_loss(model, _share(rows, 3, size, 0, One()))[0]
-        shares = [batch_loss(model, _share(rows, 3, size, 0, Two(rank)))[0] for rank in (0, 1)]
+        whole = batch_loss(model, _share(rows, weights, 3, size, 0, One()))[0]
+        shares = [batch_loss(model, _share(rows, weights, 3, size, 0, Two(rank)))[0] for rank in (0, 1)]
         assert sum(shares).item() / 2 == pytest.approx(whole.item(), rel=1e-5)
 
 
@@ -275,3 +276,46 @@ def test_fit_without_a_folder_writes_nothing(few, tmp_path, monkeypatch):
     model, codec = tiny_model(lab.TASKS["maze-po"], 1, seed=2)
     history = fit(model, batch_loss, make_rows(few, codec, 1), TrainConfig(steps=3))
     assert history.step.tolist() == [1, 3] and not list(tmp_path.iterdir())
+
+
+def test_two_real_processes_train_one_agent_with_the_history_of_one_process(tmp_path):
+    """torchrun starts two processes that share every batch; one of them writes the run folder."""
+    lab.write_episodes(tmp_path / "d.jsonl", lab.generate("maze-po", 12, seed=6, cache=False))
+    arguments = ["lmrl_lab", "train", "bc", "maze-po", "--context", "1", "--data", str(tmp_path / "d.jsonl"), "--set", "steps=8",
+                 "--set", "log_every=1", "--out"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
+    for launcher, out in ((["-m"], "one"), (torchrun, "two")):
+        command = [sys.executable, *launcher, *arguments, str(tmp_path / out)]
+        run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200)
+        assert run.returncode == 0, run.stderr[-2000:]
+        assert run.stdout.count("the agent is in") == 1
+    one, two = (pd.read_csv(tmp_path / name / "history.csv") for name in ("one", "two"))
+    assert one.loss.tolist() == pytest.approx(two.loss.tolist(), abs=1e-4) and one.tokens.tolist() == two.tokens.tolist()
+    assert lab.load_agent(tmp_path / "two").task == "maze-po"
+
+
+@pytest.mark.parametrize("bad", [{"steps": 0}, {"steps": 2.5}, {"log_every": 0}, {"learning_rate": "fast"}, {"learning_rate": 0},
+                                 {"clip": float("nan")}, {"warmup": -1}, {"batch_size": 0}, {"checkpoint_every": True}])
+def test_a_setting_that_makes_no_sense_is_named_and_claims_no_folder(few, tmp_path, bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        lab.train("bc", "maze-po", few, context=1, out=tmp_path / "run", **bad)
+    assert not (tmp_path / "run").exists()
+    assert TrainConfig(steps=1e1).steps == 10
+
+
+def test_a_run_that_failed_before_its_first_step_leaves_its_folder_to_the_next(few, tmp_path):
+    short = [e for e in lab.generate("maze-po", 60, seed=6) if not e.success]
+    with pytest.raises(ValueError, match="no episode"):
+        lab.train("filtered_bc", "maze-po", short, context=1, steps=2, out=tmp_path / "run")
+    lab.train("bc", "maze-po", few, context=1, steps=2, out=tmp_path / "run")
+
+
+def test_a_transcript_longer_than_the_model_is_refused_before_training():
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    from lmrl_lab.algorithms.bc import BCConfig, train_bc
+    codec = tiny_model(lab.TASKS["maze-fo"], "turn")[1]
+    small = GPT2LMHeadModel(GPT2Config(vocab_size=codec.vocab_size, n_positions=64, n_layer=1, n_embd=16, n_head=2))
+    with pytest.raises(ValueError, match="shorter context"):
+        train_bc("maze-fo", lab.generate("maze-fo", 3, seed=1), small, codec, "episode", BCConfig(steps=1))

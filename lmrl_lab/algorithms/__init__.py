@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from accelerate.utils import broadcast_object_list
+
 from lmrl_lab.data import generate, write_atomically
 from lmrl_lab.env import TASKS, unknown
 from lmrl_lab.episode import Episode
@@ -52,9 +54,9 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
     network, codec = tiny_model(card, context, seed) if model is None else pretrained_model(model, card)
     folder = Path(out) if out is not None else None
     if folder is not None:
-        _claim(folder, {"algorithm": algorithm, "task": task, "seed": seed, "context": context,
-                        "model": None if model is None else str(model), "episodes": len(episodes),
-                        "config": asdict(config)}, resume)
+        run = {"algorithm": algorithm, "task": task, "seed": seed, "context": context,
+               "model": None if model is None else str(model), "episodes": len(episodes), "config": asdict(config)}
+        _on_main_process(lambda: _claim(folder, run, resume))
     curve = None
     if live:
         from lmrl_lab.widgets import LiveCurve
@@ -72,21 +74,34 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
         if curve is not None:
             curve.finish()
     if folder is not None:
-        agent.save(folder / "agent")
+        _on_main_process(lambda: agent.save(folder / "agent"))
     return agent
+
+
+def _on_main_process(function: Callable[[], object]) -> None:
+    """Call it in one of the processes of a run; every process raises what it raised there."""
+    outcome: list = [None]
+    from lmrl_lab.training import processes
+    if processes().is_main_process:
+        try:
+            function()
+        except Exception as error:
+            outcome = [error]
+    if (error := broadcast_object_list(outcome)[0]) is not None:
+        raise error
 
 
 def _claim(folder: Path, config: dict, resume: bool) -> None:
     """Write config.json; refuse a folder that holds another run, or this one when it is not to be resumed."""
     path, config = folder / "config.json", json.loads(json.dumps(config))
-    if path.exists():
+    if path.exists() and [p.name for p in folder.iterdir()] != ["config.json"]:  # alone it is a run that never began
         if not resume:
             raise FileExistsError(f"{folder} already holds a run; resume it (resume=True, --resume) or name another folder")
         before = json.loads(path.read_text())
         changed = [name for name in config if before.get(name) != config[name]]
         if changed:
             raise ValueError(f"{folder} holds a run with another {', '.join(changed)}: it cannot be resumed with these")
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(p != path for p in folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty and holds no run; nothing was written")
     else:
         write_atomically(path, json.dumps(config, indent=1))

@@ -13,7 +13,7 @@ from lmrl_lab.env import TASKS
 from lmrl_lab.episode import Episode
 from lmrl_lab.models import head, trunk
 from lmrl_lab.tokens import TokenBatch, make_rows
-from lmrl_lab.training import TrainConfig, fit
+from lmrl_lab.training import TrainConfig, check_length, fit, with_batch_size
 
 
 @dataclass
@@ -57,7 +57,9 @@ def batch_loss(model, batch: TokenBatch) -> tuple[torch.Tensor, dict]:
 def train_bc(task: str, episodes: list[Episode], model, codec, context: str | int, config: TrainConfig, **run) -> Agent:
     """Clone all the data. `run` goes to `training.fit`: seed, folder, resume, callback."""
     agent = Agent(model, codec, task, context, Decoding(), "BC")
-    agent.history = fit(model, batch_loss, make_rows(episodes, codec, context, next_state=False), config, **run)
+    rows = make_rows(episodes, codec, context, next_state=False)
+    check_length(rows, model)
+    agent.history = fit(model, batch_loss, rows, with_batch_size(config, context), **run)
     return agent
 
 

@@ -46,17 +46,13 @@ class MazeEnv(TextEnv):
         return self.maze.cells[self._cell]
 
     def _reset(self, options):
-        goal = options.get("goal")
+        goal, start = options.get("goal"), options.get("start")
         wanted = maze(self.layout, None if goal is None else self.maze.check_cell("goal", goal))
+        if start is not None and (start := wanted.check_cell("start", start)) == wanted.goal:
+            raise ValueError(f"start {start} is the goal")
         if wanted is not self.maze:
             self._set_maze(wanted)
-        if "start" in options:
-            start = self.maze.index[self.maze.check_cell("start", options["start"])]
-            if start == self.maze.goal_index:
-                raise ValueError(f"start {self.maze.goal} is the goal")
-            self._cell = start
-        else:
-            self._cell = self.maze.starts[self.np_random.integers(len(self.maze.starts))]
+        self._cell = wanted.starts[self.np_random.integers(len(wanted.starts))] if start is None else wanted.index[start]
         self._count = 0
         return self._texts[self._cell], {"legal_actions": ACTIONS, "invalid": False, "success": False,
                                          "message": "find the goal"}
@@ -323,6 +319,8 @@ def behaviour_episodes(observable: str, size: int, seed: int, layout: str = "dou
                        length: int = 50, skill: float = 0.15) -> Iterator[Episode]:
     """Games that each stay in one part of the maze: with probability `skill` the shortest way if it stays inside,
     else a uniform move among those that stay inside; cut after `length` actions. FO and PO walk the same ways."""
+    if not 1 <= length <= MAX_ACTIONS or not 0 <= skill <= 1:
+        raise ValueError(f"length is from 1 to {MAX_ACTIONS} actions and skill from 0 to 1, not {length!r} and {skill!r}")
     env = MazeEnv(observable, layout)
     of = env.maze
     parts = sub_mazes(of)
@@ -348,15 +346,14 @@ def behaviour_episodes(observable: str, size: int, seed: int, layout: str = "dou
                             "part": "LRB"[part] if len(parts) == 3 else "all"})
 
 
-def behaviour_policy(layout: str = "double_t", goal: Cell | None = None) -> TablePolicy:
-    """The policy that the behaviour data amounts to, cell by cell (4,000 games, seed 0)."""
-    of = maze(layout, goal)
-    return _table_policy(_behaviour_table(layout), of, "full", "behaviour")
+def behaviour_policy(layout: str = "double_t", observable: str = "full") -> TablePolicy:
+    """The policy that the behaviour data amounts to, observation by observation (4,000 games, seed 0)."""
+    return _table_policy(_behaviour_table(layout, observable), maze(layout), observable, "behaviour")
 
 
 @functools.lru_cache(maxsize=4)
-def _behaviour_table(layout: str, size: int = 4_000) -> np.ndarray:
-    return tabular_policy(list(behaviour_episodes("full", size, 0, layout)), maze(layout))
+def _behaviour_table(layout: str, observable: str, size: int = 4_000) -> np.ndarray:
+    return tabular_policy(list(behaviour_episodes(observable, size, 0, layout)), maze(layout), observable)
 
 
 # ---------------------------------------------------------------------------------------------- cards
@@ -416,7 +413,8 @@ CARDS = {
         "partial", id="maze-po", title="Maze, partly observed",
         summary="walk to the goal of a maze, told only the walls near you",
         capability="partial observability: the same sentence in many places; memory tells them apart",
-        policies={"random": _random_policy, "best": BeliefPolicy, "best memoryless": best_memoryless_policy,
+        policies={"random": _random_policy, "behaviour": functools.partial(behaviour_policy, observable="partial"),
+                  "best": BeliefPolicy, "best memoryless": best_memoryless_policy,
                   "best memoryless deterministic": best_memoryless_deterministic_policy},
         references=References(-100.0, -82.31, -7.24, (0.0, 0.14, 0.0), _COMMAND), context="episode", turn_tokens=9,
         paper={"BC": -79.5, "filtered BC": -82.9, "MC": -80.3, "ILQL": -52.9, "PPO": -91.7, "online filtered BC": -79.5,

@@ -98,13 +98,10 @@ class Maze:
                      f"{_digits(cell)}. {walls}" for cell, walls in zip(self.cells, self.walls, strict=True)]
 
     def check_cell(self, what: str, cell) -> Cell:
-        try:
-            cell = tuple(int(x) for x in cell)
-        except (TypeError, ValueError):
-            cell = (str(cell),)
-        if cell not in self.index:
-            raise ValueError(f"{what} {cell} is no free cell; free cells as (row, column): {self.cells}")
-        return cell
+        found = tuple(cell) if isinstance(cell, (tuple, list)) else None
+        if found not in self.index or not all(isinstance(x, (int, np.integer)) for x in found):
+            raise ValueError(f"{what} {cell!r} is no free cell; free cells as (row, column): {self.cells}")
+        return found
 
     def observations(self, observable: str) -> list[str]:
         """Text of each cell ("full" or "partial"), without the newline; the goal's is `Success`."""
@@ -160,7 +157,7 @@ def maze(layout: str = "double_t", goal: Cell | None = None) -> Maze:
     """The Maze of a layout: a name in LAYOUTS, "random-SEED", or a drawing of '#', '.' and 'G'."""
     if not isinstance(layout, str):
         raise unknown("maze layout", layout, [*LAYOUTS, "random-SEED"])
-    return _maze(layout, goal)
+    return _maze(layout, None if goal is None else tuple(goal))
 
 
 @functools.lru_cache(maxsize=256)
