@@ -129,8 +129,8 @@ class Agent:
 
     def __init__(self, policy_model: PreTrainedModel, codec: Codec, task: str, context: str | int,
                  decoding: Decoding | None = None, name: str = "agent"):
-        check_trunk_and_head(policy_model)
-        self.policy_model, self.codec, self.task = policy_model.eval(), codec, task
+        check_trunk_and_head(policy_model.eval())
+        self.policy_model, self.codec, self.task = policy_model, codec, task
         self.context, self.decoding, self.name = check_context(context), decoding or Decoding(), name
 
     def with_decoding(self, **changes) -> Agent:

@@ -83,7 +83,7 @@ def close(got, expected, tolerance: float = 1e-5) -> bool:
 
 
 def _short(value) -> str:
-    text = repr(value)
+    text = " ".join(repr(value).split())  # an array on one line
     return text if len(text) <= 160 else text[:157] + "..."
 
 
