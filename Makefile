@@ -20,7 +20,7 @@ TORCH := --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(shell grep 
 .PHONY: lab setup test test-units test-notebooks test-browser test-colab bench results notebooks address wheel clean python-ok
 
 lab: setup
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS) notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/00_start_here.ipynb $(ARGS) notebooks
 
 setup: $(VENV)/.ready
 
