@@ -12,68 +12,16 @@ import pytest
 
 from lmrl_lab.data import replay_problem
 from lmrl_lab.env import TASKS
-from lmrl_lab.episode import Episode, Turn, read_episodes
+from lmrl_lab.episode import Episode, read_episodes
 from lmrl_lab.tasks.maze import DELTAS, maze
-from lmrl_lab.widgets import draw, play, player, replay
+from lmrl_lab.widgets import draw, play, player
 from lmrl_lab.widgets.game import check_seed
-
-START = {"start": (5, 3)}
-WAY = ["move right"] * 3 + ["move down"] * 3  # from START to the goal: return -5
+from widget_driving import START, WAY, Oracle, all_of, click, enter, html_of, pictures, said
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
     monkeypatch.setattr(player, "WATCH_PAUSE", 0)
-
-
-class Oracle:
-    """Stands for an agent with values: four actions, the first the likeliest; walks WAY."""
-
-    name = "oracle"
-
-    def __init__(self):
-        self.asked = []
-
-    def top_actions(self, turns, legal_actions, n=5):
-        self.asked.append((list(turns), legal_actions))
-        best = WAY[len(turns) // 2 % len(WAY)]
-        others = [action for action in legal_actions if action != best]
-        return [{"action": action, "probability": p, "value": v}
-                for action, p, v in zip([best, *others], (0.9, 0.05, 0.02, 0.0001), (-1.5, -8.25, -9, None))][:n]
-
-
-def enter(box, text):
-    """What a browser sends when Enter is pressed: first the message, then the value if it is a new one."""
-    box._handle_custom_msg({"event": "submit"}, [])
-    if text != box.value:
-        box.value = text
-
-
-def click(widget, words):
-    [button] = [b for b in all_of(widget.box) if getattr(b, "description", "") == words and hasattr(b, "click")]
-    assert not button.disabled and button.layout.display != "none", f"'{words}' cannot be clicked now"
-    button.click()
-
-
-def all_of(box):
-    yield box
-    for child in getattr(box, "children", ()):
-        yield from all_of(child)
-
-
-def html_of(widget):
-    """All that the widget shows, as one string."""
-    return "\n".join(str(w.value) for w in all_of(widget.box) if type(w).__name__ == "HTML")
-
-
-def pictures(html):
-    """The <svg> parts, parsed: a picture that is no well-formed XML is an error here."""
-    return [ET.fromstring(part) for part in re.findall(r"<svg .*?</svg>", html, re.DOTALL)]
-
-
-def said(widget):
-    [live] = re.findall(r'<div role="status".*</div>', widget.status.value)
-    return live
 
 
 # ---------------------------------------------------------------------------------------------- playing
@@ -472,90 +420,3 @@ def test_importing_the_widgets_needs_no_torch_pandas_or_matplotlib():
     code = ("import sys; from lmrl_lab.widgets import play, replay, LiveCurve; play('maze-fo', seed=0); "
             "sys.exit(any(m in sys.modules for m in ('torch', 'pandas', 'matplotlib')))")
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=60).returncode == 0
-
-
-# ---------------------------------------------------------------------------------------------- replay
-
-def finished(task="maze-po", **keywords):
-    game = play(task, **{"options": START, **keywords})
-    for action in WAY:
-        game.step(action)
-    return game.episodes[0]
-
-
-def test_replay_steps_through_a_game_and_stays_inside_it():
-    view = replay(finished())
-    assert view.slider.max == 6 and "turn <b>0</b> of 6" in view.header.value
-    for turn, shown in ((2, 2), (99, 6), (-5, 0)):
-        view.go(turn)
-        assert view.slider.value == shown and f"turn <b>{shown}</b> of 6" in view.header.value
-    click(view, "Next ▶")
-    assert "return so far <b>−1</b> of −5" in view.header.value
-    click(view, "Last")
-    assert "the game is over" in view.header.value
-    click(view, "◀ Previous")
-    click(view, "First")
-    assert view.slider.value == 0
-
-
-def test_replay_shows_the_hidden_state_of_every_turn():
-    view = replay(finished("maze-po"))
-    for turn, cell in ((0, "row 5, column 3"), (6, "row 8, column 6"), (4, "row 6, column 6")):
-        view.go(turn)
-        [board] = pictures(view.picture.value)
-        assert f"The walker is at {cell}" in board.attrib["aria-label"]
-
-
-def test_replay_marks_the_current_turn_in_the_transcript():
-    view = replay(finished())
-    view.go(3)
-    [marked] = re.findall(r'aria-current="step">▶ ([^<]*)<', view.text.value)
-    assert marked == "There is a wall above you."
-
-
-def test_replay_chooses_among_several_games():
-    short = finished("maze-fo", layout="double_t")
-    view = replay([finished(), short])
-    view.go(6)
-    view.choice.value = 1
-    assert view.slider.value == 0 and "fully observed" in view.header.value
-    assert len(view.choice.options) == 2 and "return −5" in view.choice.options[0][0]
-
-
-def test_a_published_game_is_replayed_as_text():
-    episode = finished("maze-fo")
-    published = Episode("maze-fo", episode.turns[:-1], True, False, policy="published", info={"success": True})
-    view = replay(published)
-    view.go(6)
-    assert "cannot be played again" in view.header.value and not pictures(view.picture.value)
-    assert "published" in view.picture.value and "move down" in view.picture.value
-
-
-def test_a_game_that_does_not_fit_the_rules_is_replayed_as_text():
-    episode = finished()
-    episode.turns[3] = Turn("move right", True, -2.0)
-    assert "the reward is -1" in replay(episode).header.value
-    episode.task = "no-such-task"
-    assert "no-such-task" in replay(episode).header.value
-
-
-def test_replay_shows_what_an_agent_would_have_done():
-    view = replay(finished("maze-fo"), agent=Oracle())
-    assert "What oracle would do" in view.hint.value and "move right" in view.hint.value
-    view.go(6)
-    assert view.hint.value == ""
-    text = replay(Episode("maze-fo", finished("maze-fo").turns, True, False), agent=Oracle())
-    assert "move right" in text.hint.value
-
-
-def test_replay_has_a_plain_twin():
-    view = replay(finished())
-    view.go(6)
-    bundle = view._repr_mimebundle_()
-    assert "return -5" in bundle["text/plain"]
-    assert "<img alt=" in bundle["text/html"] and "<svg" not in bundle["text/html"]
-
-
-def test_replaying_nothing_is_an_error():
-    with pytest.raises(ValueError, match="nothing to replay"):
-        replay([])
