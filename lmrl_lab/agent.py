@@ -21,7 +21,18 @@ from transformers.cache_utils import DynamicLayer
 
 from lmrl_lab.env import TASKS
 from lmrl_lab.episode import Turn
-from lmrl_lab.models import check_trunk_and_head, few_threads, head, pretrained_model, save_weights, trunk
+from lmrl_lab.models import (
+    ValueNetwork,
+    check_trunk_and_head,
+    few_threads,
+    head,
+    load_values,
+    max_positions,
+    pretrained_model,
+    save_values,
+    save_weights,
+    trunk,
+)
 from lmrl_lab.policies import row_generator
 from lmrl_lab.tokens import Codec, check_context, earlier_turns
 
@@ -31,13 +42,17 @@ class Decoding:
     """How actions are drawn.
 
     `temperature`: 1 samples the policy itself, 0 takes the most likely token. `legal_only`: choose among
-    `info["legal_actions"]` only (the mask comes before the temperature).
+    `info["legal_actions"]` only (the mask comes before the temperature). `beta`: what guides the policy: its logits
+    + beta * Q, the smaller of the Q heads in task units; 0 is the policy alone.
     """
 
     temperature: float = 1.0
     legal_only: bool = False
+    beta: float = 0.0
 
     def __post_init__(self):
+        if not 0 <= self.beta < float("inf"):
+            raise ValueError(f"beta is 0 (the policy alone) or above, not {self.beta}")
         if not self.temperature >= 0:
             raise ValueError(f"temperature is 0 (greedy) or above, not {self.temperature}")
 
@@ -64,18 +79,24 @@ class Session:
     """Contexts fed piece by piece; keys and values of what was fed are kept.
 
     Pieces of different lengths are padded on the right; the next piece of a row overwrites its padding, so a row's keys
-    have no holes, and a token may look at the columns up to its own position.
+    have no holes, and a token may look at the columns up to its own position. With `values`, a second network with a
+    cache of its own reads the same pieces; `q` holds what it says, and what `feed` returns is guided by it.
     """
 
-    def __init__(self, model: PreTrainedModel, rows: int):
-        self.model = model
-        self.layers = [_RowLayer() for _ in range(model.config.num_hidden_layers)]
+    def __init__(self, model: PreTrainedModel, rows: int, values: ValueNetwork | None = None, beta: float = 0.0):
+        self.model, self.values, self.beta = model, values, beta
+        self.networks = [model] if values is None else [model, values]
+        self.caches = [[_RowLayer() for _ in range(net.config.num_hidden_layers)] for net in self.networks]
         self.lengths = np.zeros(rows, np.int64)
-        self.limit = getattr(model.config, "max_position_embeddings", None) or 2**30
+        self.limit = max_positions(model)
+        self.q: torch.Tensor | None = None  # (rows, vocabulary) after the last `feed`, in task units
 
     @torch.inference_mode()
     def feed(self, pieces: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Add a piece a row; logits (rows, vocabulary) after each piece's last token (of no meaning after an empty one)."""
+        """Add a piece a row; logits (rows, vocabulary) after each piece's last token (of no meaning after an empty one).
+
+        With values: the policy's logits + beta * Q.
+        """
         sizes = np.array([len(piece) for piece in pieces])
         width, device = int(sizes.max()), self.model.device
         if (self.lengths + sizes).max() > self.limit:
@@ -85,18 +106,24 @@ class Session:
         ids[np.arange(width) < sizes[:, None]] = np.concatenate([np.asarray(piece, np.int64) for piece in pieces])
         columns = torch.from_numpy(self.lengths[:, None] + np.arange(width)).to(device)
         used = int(self.lengths.max()) + width
-        for layer in self.layers:
-            layer.columns, layer.used = columns, used
         # a 4D float mask is the one kind that every attention kernel reads alike
         hidden_columns = torch.arange(used, device=device) > columns[:, :, None]  # (rows, new tokens, columns)
         mask = torch.zeros(hidden_columns.shape, device=device, dtype=self.model.dtype)
         mask.masked_fill_(hidden_columns, torch.finfo(self.model.dtype).min)
-        hidden = trunk(self.model)(input_ids=torch.from_numpy(ids).to(device), attention_mask=mask[:, None], use_cache=True,
-                                   position_ids=columns.clamp(max=self.limit - 1),
-                                   past_key_values=Cache(layers=self.layers)).last_hidden_state
         self.lengths = self.lengths + sizes
         last = torch.from_numpy(np.maximum(sizes - 1, 0)).to(device)
-        return head(self.model)(hidden[torch.arange(len(sizes), device=device), last])
+        said = []
+        for network, layers in zip(self.networks, self.caches, strict=True):
+            for layer in layers:
+                layer.columns, layer.used = columns, used
+            hidden = trunk(network)(input_ids=torch.from_numpy(ids).to(device), attention_mask=mask[:, None], use_cache=True,
+                                    position_ids=columns.clamp(max=self.limit - 1),
+                                    past_key_values=Cache(layers=layers)).last_hidden_state
+            said.append(head(network)(hidden[torch.arange(len(sizes), device=device), last]))
+        if self.values is None:
+            return said[0]
+        self.q = said[1]
+        return said[0] + self.beta * self.q
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep these rows, in this order; a row may be taken several times."""
@@ -104,15 +131,15 @@ class Session:
             return
         index = np.asarray(rows, np.int64)
         self.lengths, places = self.lengths[index], torch.from_numpy(index).to(self.model.device)
-        for layer in self.layers:
+        for layer in (layer for layers in self.caches for layer in layers):
             if layer.is_initialized:
                 layer.keys, layer.values = layer.keys.index_select(0, places), layer.values.index_select(0, places)
 
     def copies(self, row: int, times: int) -> Session:
         """A new session in which one row stands several times."""
-        new = Session(self.model, len(self.lengths))
+        new = Session(self.model, len(self.lengths), self.values, self.beta)
         new.lengths = self.lengths
-        for mine, theirs in zip(new.layers, self.layers, strict=True):
+        for mine, theirs in zip(sum(new.caches, []), sum(self.caches, []), strict=True):
             mine.lazy_initialization(theirs.keys, theirs.values)
             mine.keys, mine.values = theirs.keys, theirs.values
         new.select([row] * times)
@@ -120,22 +147,38 @@ class Session:
 
 
 class Agent:
-    """A causal language model as a Policy.
+    """A causal language model as a Policy, guided by values if it has any.
 
     policy_model: the network. codec: how turns are spelled in its tokens. task: the id it was trained for.
-    context: "turn", a number of earlier turns, or "episode". `last_choices` holds, a row, the token ids of the last
-    action and their log-probabilities under the distribution they were drawn from (greedy: at temperature 1).
+    context: "turn", a number of earlier turns, or "episode". value_model: Q (and V) of the same tokens, or None.
+    `last_choices` holds, a row, the token ids of the last action and their log-probabilities under the distribution they
+    were drawn from (greedy: at temperature 1).
     """
 
     def __init__(self, policy_model: PreTrainedModel, codec: Codec, task: str, context: str | int,
-                 decoding: Decoding | None = None, name: str = "agent"):
+                 decoding: Decoding | None = None, name: str = "agent", value_model: ValueNetwork | None = None):
         check_trunk_and_head(policy_model.eval())
-        self.policy_model, self.codec, self.task = policy_model, codec, task
+        self.policy_model, self.value_model, self.codec, self.task = policy_model, value_model and value_model.eval(), codec, task
         self.context, self.decoding, self.name = check_context(context), decoding or Decoding(), name
+        if self.decoding.beta and value_model is None:
+            raise ValueError("beta guides by values, and this agent has none (train it with mc or ilql)")
 
     def with_decoding(self, **changes) -> Agent:
         """The same networks under another way to draw: `agent.with_decoding(temperature=0)`."""
-        return type(self)(self.policy_model, self.codec, self.task, self.context, replace(self.decoding, **changes), self.name)
+        return type(self)(self.policy_model, self.codec, self.task, self.context, replace(self.decoding, **changes), self.name,
+                          self.value_model)
+
+    def fingerprint(self) -> str:
+        """A hash of the policy's and the values' weights: which agent this is."""
+        digest = hashlib.sha256()
+        for network in (self.policy_model, self.value_model):
+            for name, tensor in (network.state_dict() if network is not None else {}).items():
+                digest.update(name.encode() + tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def _new_session(self, rows: int, with_values: bool = False) -> Session:
+        values = self.value_model if self.decoding.beta or with_values else None
+        return Session(self.policy_model, rows, values, self.decoding.beta)
 
     # ------------------------------------------------------------------------------------------ playing
 
@@ -202,7 +245,8 @@ class Agent:
     def _choose_legal(self, session, logits, rows, legal, rngs):
         """Draw among legal actions of several tokens, each scored by all of its tokens."""
         chosen = []
-        for n, scores in enumerate(self._score_actions(session, logits, legal)):
+        spelled = [[self.codec.action_ids(action) for action in actions] for actions in legal]
+        for n, (scores, _) in enumerate(_score_spelled(session, logits, spelled)):
             temperature = self.decoding.temperature
             total = torch.logsumexp(scores / (temperature or 1.0), 0)
             k = int(scores.argmax()) if not temperature else _inverse_cdf((scores / temperature)[None], [rngs[n]])[0]
@@ -224,7 +268,7 @@ class Agent:
         if self.context == "episode":
             # games with the same transcript so far share a row of the session, until they differ
             if self._session is None:
-                self._session = Session(self.policy_model, 1)
+                self._session = self._new_session(1)
             new = [(self._place[i], *self._unfed[i], *self._encode_last(self._turns[i])) for i in rows]
             distinct = {piece: n for n, piece in enumerate(dict.fromkeys(new))}
             self._session.select([piece[0] for piece in distinct])
@@ -238,7 +282,7 @@ class Agent:
             return self._session, logits[back]
         contexts = [self._window(self._turns[i]) for i in rows]
         distinct = {context: n for n, context in enumerate(dict.fromkeys(contexts))}
-        session, back = Session(self.policy_model, len(distinct)), [distinct[context] for context in contexts]
+        session, back = self._new_session(len(distinct)), [distinct[context] for context in contexts]
         logits = session.feed(list(distinct))[back]
         if not self.codec.single_token_actions:  # else nothing is fed to this session any more
             session.select(back)
@@ -257,35 +301,25 @@ class Agent:
 
     # ------------------------------------------------------------------------------------------ looking in
 
-    def _score_actions(self, session: Session, logits: torch.Tensor, legal: Sequence[Sequence[str]]) -> list[torch.Tensor]:
-        """Log-probability of each legal action of each row, all tokens of it, under the policy at temperature 1."""
-        first = torch.log_softmax(logits.float(), -1)
-        spelled = [[self.codec.action_ids(action) for action in actions] for actions in legal]
-        if all(len(ids) == 1 for row in spelled for ids in row):
-            return [first[n, [ids[0] for ids in row]] for n, row in enumerate(spelled)]
-        out = []
-        for n, row in enumerate(spelled):  # a row at a time: the cache is copied once for each of its actions
-            copy = session.copies(n, len(row))
-            scores = first[n, [ids[0] for ids in row]].clone()
-            for depth in range(1, max(map(len, row))):
-                pieces = [ids[depth - 1:depth] if len(ids) > depth else () for ids in row]
-                after = torch.log_softmax(copy.feed(pieces).float(), -1)
-                for a, ids in enumerate(row):
-                    if len(ids) > depth:
-                        scores[a] += after[a, ids[depth]]
-            out.append(scores)
-        return out
+    def score_actions(self, contexts: Sequence[Sequence[Turn]],
+                      spelled: Sequence[Sequence[Sequence[int]]]) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        """For each transcript (turns that end with an observation) and each action after it, given as its token ids:
+
+        (log-probabilities under free decoding at temperature 1, Q at the action's last token or None without values).
+        """
+        windows = [self._window(_retold(turns)) for turns in contexts]
+        with few_threads(self.policy_model):
+            session = self._new_session(len(windows), with_values=True)
+            found = _score_spelled(session, session.feed(windows), spelled)
+        return [(scores.cpu().double().numpy(), None if q is None else q.cpu().double().numpy()) for scores, q in found]
 
     def action_probabilities(self, contexts: Sequence[Sequence[Turn]], legal: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Probability of each legal action after each transcript (a list of turns that ends with an observation).
 
         Under free decoding at temperature 1: what a row lacks to 1 goes to strings that are not legal.
         """
-        windows = [self._window(_retold(turns)) for turns in contexts]
-        with few_threads(self.policy_model):
-            session = Session(self.policy_model, len(windows))
-            scores = self._score_actions(session, session.feed(windows), legal)
-        return [torch.exp(row).cpu().double().numpy() for row in scores]
+        spelled = [[self.codec.action_ids(action) for action in actions] for actions in legal]
+        return [np.exp(scores) for scores, _ in self.score_actions(contexts, spelled)]
 
     def top_actions(self, turns: Sequence[Turn], legal_actions: Sequence[str] | None, n: int = 5, seed: int = 0) -> list[dict]:
         """The n likeliest legal actions after a transcript, or n sampled ones where the set is open.
@@ -300,12 +334,14 @@ class Agent:
             probe._session = None
             if self.context == "episode":
                 probe._unfed = [[t for ids in self.codec.encode(turns[:-1], trust_ids=True) for t in ids] for _ in range(n)]
-            found = {text: float(np.exp(sum(scores))) for text, _, scores in probe._choose(list(range(n)), [None] * n)}
+            with few_threads(self.policy_model):
+                spelled = {text: tuple(ids) for text, ids, _ in probe._choose(list(range(n)), [None] * n)}
         else:
-            [row] = self.action_probabilities([turns], [legal_actions])
-            found = dict(zip(legal_actions, row.tolist(), strict=True))
-        return [{"action": action, "probability": probability, "value": None}
-                for action, probability in sorted(found.items(), key=lambda item: -item[1])[:n]]
+            spelled = {action: self.codec.action_ids(action) for action in legal_actions}
+        [(scores, q)] = self.score_actions([turns], [list(spelled.values())])
+        found = zip(spelled, np.exp(scores).tolist(), [None] * len(spelled) if q is None else q.tolist(), strict=True)
+        return [{"action": action, "probability": probability, "value": value}
+                for action, probability, value in sorted(found, key=lambda item: -item[1])[:n]]
 
     # ------------------------------------------------------------------------------------------ files
 
@@ -319,8 +355,9 @@ class Agent:
         partial.mkdir(parents=True)
         try:
             save_weights(partial / "policy", self.policy_model, self.codec)
+            values = None if self.value_model is None else save_values(partial / "value", self.value_model)
             record = {"format": 1, "task": self.task, "name": self.name, "context": self.context,
-                      "decoding": asdict(self.decoding),
+                      "decoding": asdict(self.decoding), "value": values,
                       "files": {str(p.relative_to(partial).as_posix()): hashlib.sha256(p.read_bytes()).hexdigest()
                                 for p in sorted(partial.rglob("*")) if p.is_file()}}
             (partial / "agent.json").write_text(json.dumps(record, indent=1))
@@ -350,7 +387,7 @@ def load_agent(folder: str | os.PathLike) -> Agent:
     try:
         record = json.loads((folder / "agent.json").read_text())
         files, card, name = dict(record["files"]), TASKS[record["task"]], record["name"]
-        context, decoding = check_context(record["context"]), Decoding(**record["decoding"])
+        context, decoding, value = check_context(record["context"]), Decoding(**record["decoding"]), record.get("value")
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / 'agent.json'} is cut or damaged ({error!r})") from None
     for file, digest in files.items():
@@ -359,7 +396,28 @@ def load_agent(folder: str | os.PathLike) -> Agent:
         if hashlib.sha256((folder / file).read_bytes()).hexdigest() != digest:
             raise ValueError(f"the agent in {folder} was changed or cut: {file} is not the file that was saved")
     model, codec = pretrained_model(folder / "policy", card)
-    return Agent(model, codec, card.id, context, decoding, name)
+    return Agent(model, codec, card.id, context, decoding, name, value and load_values(folder / "value", value))
+
+
+def _score_spelled(session: Session, logits: torch.Tensor, spelled: Sequence[Sequence[Sequence[int]]],
+                   ) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
+    """A row of a session whose `feed` just gave `logits`: (log-probability, Q at the last token) of each of its actions."""
+    first = torch.log_softmax(logits.float(), -1)
+    out = []
+    for n, row in enumerate(spelled):
+        begin = [ids[0] for ids in row]
+        scores, q = first[n, begin].clone(), None if session.q is None else session.q[n, begin].clone()
+        longest = max(map(len, row), default=1)
+        copy = session.copies(n, len(row)) if longest > 1 else None  # the cache is copied once for each of its actions
+        for depth in range(1, longest):
+            after = torch.log_softmax(copy.feed([ids[depth - 1:depth] if len(ids) > depth else () for ids in row]).float(), -1)
+            for a, ids in enumerate(row):
+                if len(ids) > depth:
+                    scores[a] += after[a, ids[depth]]
+                    if q is not None:
+                        q[a] = copy.q[a, ids[depth]]
+        out.append((scores, q))
+    return out
 
 
 def _retold(turns: Sequence[Turn]) -> list[Turn]:

@@ -109,7 +109,8 @@ class TaskCard:
     "episode". `keep` is the part of the data that filtered BC keeps: "success" or a fraction. `vocabulary` and
     `actions` feed the tiny word-level tokenizer: the phrases that are one token each, and the closed
     action set (`turn_tokens`: at most so many tokens an observation and its action).
-    `model_text` maps turns to what a tiny model reads (the plain text unless given).
+    `model_text` maps turns to what a tiny model reads (the plain text unless given). `settings`: algorithm id -> what
+    differs here from the defaults of its config.
     """
 
     id: str
@@ -131,6 +132,7 @@ class TaskCard:
     evaluation_episodes: int = 200
     model_text: Callable[[list], list[str]] | None = None
     paper: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
         best = self.references

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedModel
+from safetensors.torch import load_file, save_file
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from lmrl_lab.env import TaskCard
 from lmrl_lab.tokens import Codec, earlier_turns, tiny_tokenizer
@@ -55,6 +57,11 @@ def position_limit(card: TaskCard, context: str | int) -> int:
     return card.turn_tokens * ((card.max_actions if k is None else k) + 1)
 
 
+def max_positions(model: PreTrainedModel) -> int:
+    """How many tokens the model can read; a very large number where it has no limit."""
+    return getattr(model.config, "max_position_embeddings", None) or 2**30
+
+
 def tiny_model(card: TaskCard, context: str | int, seed: int = 0, layers: int = 2, width: int = 64,
                heads: int = 4) -> tuple[GPT2LMHeadModel, Codec]:
     """A small GPT-2 with random weights and the task's word-level codec.
@@ -85,14 +92,59 @@ def pretrained_model(path: str | os.PathLike, card: TaskCard) -> tuple[PreTraine
     return model, Codec(tokenizer, card)
 
 
-def trunk(model: PreTrainedModel) -> torch.nn.Module:
-    """The model without its vocabulary head: gives hidden states (B, T, width)."""
+def trunk(model: PreTrainedModel | ValueNetwork) -> torch.nn.Module:
+    """The model without its head: gives hidden states (B, T, width)."""
     return model.base_model
 
 
-def head(model: PreTrainedModel) -> torch.nn.Module:
-    """The vocabulary head: hidden states (..., width) -> logits (..., vocabulary)."""
+def head(model: PreTrainedModel | ValueNetwork) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What stands on the trunk: hidden states (..., width) -> a number a token (..., vocabulary), logits or Q."""
     return model.get_output_embeddings()
+
+
+def read(model: PreTrainedModel | ValueNetwork, inputs: dict) -> torch.Tensor:
+    """Hidden states of a trunk, flattened: (rows * columns, width)."""
+    return trunk(model)(**inputs).last_hidden_state.flatten(0, 1)
+
+
+class ValueNetwork(torch.nn.Module):
+    """Q heads over the vocabulary and, if asked, a V head, on a trunk of their own.
+
+    body: the trunk, (B, T) ids -> (B, T, width); it is kept, not copied. Each head is Linear, ReLU, Linear, its last layer
+    zero, so that all values begin at 0. Inside, values are rewards times `reward_scale`; `min_q` and `state_value`
+    give task units. `gamma`: the discount that it was trained with.
+    """
+
+    def __init__(self, body: torch.nn.Module, vocab_size: int, q_heads: int = 1, v_head: bool = False,
+                 reward_scale: float = 1.0, gamma: float = 1.0):
+        super().__init__()
+        self.body, self.reward_scale, self.gamma = body, reward_scale, gamma
+        width = body.config.hidden_size
+        self.q = torch.nn.ModuleList(_value_head(width, vocab_size) for _ in range(q_heads))
+        self.v = _value_head(width, 1) if v_head else None
+
+    config = property(lambda self: self.body.config)
+    device = property(lambda self: self.body.device)
+    dtype = property(lambda self: self.body.dtype)
+    base_model = property(lambda self: self.body)
+
+    def get_output_embeddings(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        return self.min_q
+
+    def min_q(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(..., width) -> (..., vocabulary): the smallest of the Q heads, in task units."""
+        return torch.stack([q(hidden) for q in self.q]).amin(0) / self.reward_scale
+
+    def state_value(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(..., width) -> (...): V in task units. Only where there is a V head."""
+        return self.v(hidden)[..., 0] / self.reward_scale
+
+
+def _value_head(width: int, outputs: int) -> torch.nn.Sequential:
+    layers = torch.nn.Sequential(torch.nn.Linear(width, 2 * width), torch.nn.ReLU(), torch.nn.Linear(2 * width, outputs))
+    torch.nn.init.zeros_(layers[-1].weight)
+    torch.nn.init.zeros_(layers[-1].bias)
+    return layers
 
 
 @torch.no_grad()
@@ -105,6 +157,24 @@ def check_trunk_and_head(model: PreTrainedModel) -> None:
     apart = head(model)(trunk(model)(input_ids=ids, use_cache=False).last_hidden_state)
     if not torch.allclose(apart, model(input_ids=ids, use_cache=False).logits, atol=1e-4, rtol=1e-4):
         raise ValueError(f"{type(model).__name__} changes its logits after the head; such a model is not supported")
+
+
+def save_values(folder: Path, values: ValueNetwork) -> dict:
+    """Write trunk and heads; returns what `load_values` must be told beside the folder."""
+    values.body.save_pretrained(folder)
+    save_file({name: tensor for name, tensor in values.state_dict().items() if not name.startswith("body.")},
+              folder / "heads.safetensors")
+    return {"vocab_size": values.q[0][-1].out_features, "q_heads": len(values.q), "v_head": values.v is not None,
+            "reward_scale": values.reward_scale, "gamma": values.gamma}
+
+
+def load_values(folder: Path, record: dict) -> ValueNetwork:
+    """What `save_values` wrote."""
+    values = ValueNetwork(AutoModel.from_pretrained(folder, dtype=torch.float32), **record)
+    lost = values.load_state_dict(load_file(folder / "heads.safetensors"), strict=False).missing_keys
+    if lost := [name for name in lost if not name.startswith("body.")]:
+        raise ValueError(f"the values in '{folder}' are not whole: they lack {', '.join(lost[:3])}")
+    return values.eval()
 
 
 def save_weights(folder: Path, model: PreTrainedModel, codec: Codec) -> None:

@@ -94,7 +94,11 @@ class ReferenceAgent:
         legal = {self.codec.action_ids(a): a for a in info["legal_actions"]} if decoding.legal_only else None
         while not ids or (ids[-1] not in self.codec.end_ids and len(ids) < self.codec.max_action_tokens):
             with torch.inference_mode():
-                logits = self.agent.policy_model(torch.tensor([context + ids]), use_cache=False).logits[0, -1].double()
+                seen = {"input_ids": torch.tensor([context + ids]), "use_cache": False}
+                logits = self.agent.policy_model(**seen).logits[0, -1].double()
+                if decoding.beta:
+                    values = self.agent.value_model
+                    logits = logits + decoding.beta * values.min_q(values.body(**seen).last_hidden_state[0, -1]).double()
             if legal:
                 if any(len(spelled) > 1 for spelled in legal):
                     raise ValueError("the reference knows legal_only for actions of one token")

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -113,6 +114,25 @@ class Row:
     weight: float = 1.0
 
 
+class Steps(NamedTuple):
+    """The N action tokens of a batch, each one RL step, and what a network must read for them.
+
+    inputs: arguments of a trunk, whose output (rows, columns, width) is flattened to (places, width); state, next_state:
+    (N,) the places of s_t and of the next state (of s_t itself after a terminal step, where it is never used; None where
+    it was not asked for); tokens (N,) int64; rewards, returns (N,) in task units; terminal (N,) bool: the game ended
+    here by its own rules; weight (N,).
+    """
+
+    inputs: dict
+    state: torch.Tensor
+    next_state: torch.Tensor | None
+    tokens: torch.Tensor
+    rewards: torch.Tensor
+    returns: torch.Tensor
+    terminal: torch.Tensor
+    weight: torch.Tensor
+
+
 @dataclass
 class TokenBatch:
     """B packed rows padded on the right to T tokens; what every loss reads.
@@ -141,10 +161,38 @@ class TokenBatch:
         moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "normalizer"}
         return replace(self, **moved)
 
-    @property
-    def step_weight(self) -> torch.Tensor:
-        """(B, T) the row's weight at action tokens, 0 elsewhere."""
-        return self.action_mask * self.weight[:, None]
+    def steps(self, following: bool = False) -> Steps:
+        """The batch as RL steps, and the least that a network must read for them.
+
+        `following`: also the next states. Where contexts repeat (several blocks a row), each distinct one is read once,
+        and nothing is read after the last token that a step needs: neither changes a hidden state or a gradient.
+        """
+        rows, columns = self.action_mask.nonzero(as_tuple=True)
+        last = torch.ones_like(rows, dtype=torch.bool)
+        last[:-1] = rows[1:] != rows[:-1]
+        terminal = last & self.terminated[rows]
+        state = columns - 1  # what has been seen before the token
+        after = torch.where(terminal, state, self.next_pos[rows, columns])  # after a terminal step nothing is read
+        needed = torch.zeros_like(self.action_mask)
+        needed[rows, state] = True
+        if following:
+            needed[rows, after] = True
+        inputs, place = self._distinct(needed)
+        return Steps(inputs, place[rows, state], place[rows, after] if following else None, self.input_ids[rows, columns],
+                     self.rewards[rows, columns], self.returns[rows, columns], terminal, self.weight[rows])
+
+    def _distinct(self, needed: torch.Tensor) -> tuple[dict, torch.Tensor]:
+        """(arguments of a trunk, (B, T) where each needed token is found in its flattened output)."""
+        b, t = needed.shape
+        block = ((self.block >= 0) & (self.position_ids == 0)).flatten().cumsum(0).view(b, t) - 1  # numbered through
+        reach = torch.full((int(block.max()) + 1,), -1, device=needed.device)
+        reach = reach.scatter_reduce(0, block[needed], self.position_ids[needed], "amax")
+        keep = (self.block >= 0) & (self.position_ids <= reach[block])
+        width = int(reach.max()) + 1
+        table = torch.full((len(reach), width), -1, device=needed.device)
+        table[block[keep], self.position_ids[keep]] = self.input_ids[keep]
+        distinct, number = torch.unique(table, dim=0, return_inverse=True)
+        return {"input_ids": distinct.clamp(min=0), "use_cache": False}, number[block] * width + self.position_ids
 
     def model_inputs(self) -> dict:
         """Arguments of a causal LM that make each token see its own block only.

@@ -212,7 +212,7 @@ def test_a_folder_with_a_missing_or_changed_file_is_refused_by_name(trained, tmp
     with pytest.raises(FileNotFoundError, match="no saved agent"):
         load_agent(tmp_path / "nowhere")
     record = json.loads((tmp_path / "whole" / "agent.json").read_text())
-    assert set(record) == {"format", "task", "name", "context", "decoding", "files"}
+    assert set(record) == {"format", "task", "name", "context", "decoding", "value", "files"}
 
 
 def test_decoding_is_checked():

@@ -183,7 +183,7 @@ def test_collate_pads_on_the_right_and_counts_weights(codec):
     batch = collate(rows)
     assert batch.normalizer == 2.5 + 3 and batch.input_ids.shape == (2, 19)
     assert not batch.action_mask[0, 5:].any() and (batch.block[0, 5:] == -1).all()
-    assert batch.step_weight.sum() == pytest.approx(5.5)
+    assert batch.steps().weight.sum() == pytest.approx(5.5)
     assert batch.model_inputs().keys() == {"input_ids", "position_ids", "use_cache"}  # one block a row needs no mask
 
 
@@ -199,3 +199,42 @@ def test_a_model_on_packed_blocks_sees_what_it_sees_on_each_block_alone(k, n, te
             inside = batch.block[0] == b
             alone = model(input_ids=batch.input_ids[0, inside][None]).logits[0]
             assert torch.allclose(packed[inside], alone, atol=2e-5)
+
+
+def contexts_of(batch):
+    """What each step's state and next state should be: the tokens of its block up to the place where it is read."""
+    states, following = [], []
+    for b, t in batch.action_mask.nonzero().tolist():
+        def seen(place, b=b):
+            inside = (batch.block[b] == batch.block[b, place]) & (torch.arange(batch.block.shape[1]) <= place)
+            return batch.input_ids[b, inside].tolist()
+        last = t == max(batch.action_mask[b].nonzero()[:, 0].tolist())
+        states.append(seen(t - 1))
+        following.append(None if last and batch.terminated[b] else seen(int(batch.next_pos[b, t])))
+    return states, following
+
+
+@pytest.mark.parametrize("context", ["turn", 2, "episode"])
+@pytest.mark.parametrize("which", ["codec", "bpe"])
+def test_steps_read_each_state_and_next_state_at_its_own_tokens(context, which, request):
+    codec = request.getfixturevalue(which)
+    rows = make_rows([played(3, terminated=False), played(2), played(3, terminated=False), played(1)], codec, context, gamma=0.9)
+    batch = collate(rows)
+    for following in (False, True):
+        steps = batch.steps(following)
+        table, width = steps.inputs["input_ids"], steps.inputs["input_ids"].shape[1]
+
+        def read(place, table=table, width=width):
+            return table[place // width, :place % width + 1].tolist()
+
+        states, after = contexts_of(batch)
+        assert [read(place) for place in steps.state.tolist()] == states
+        if following:
+            found = [None if over else read(place) for place, over in zip(steps.next_state.tolist(), steps.terminal.tolist())]
+            assert found == after
+        if context != "episode":  # nothing is read twice
+            read_rows = [tuple(row) for row in table.tolist()]
+            assert len(set(read_rows)) == len(read_rows)
+    assert steps.tokens.tolist() == batch.input_ids[batch.action_mask].tolist()
+    assert steps.rewards.tolist() == batch.rewards[batch.action_mask].tolist()
+    assert int(steps.terminal.sum()) == sum(row.terminated for row in rows)

@@ -20,19 +20,26 @@ from lmrl_lab.tokens import check_context
 ALGORITHMS = {
     "bc": ("lmrl_lab.algorithms.bc", "BCConfig", "train_bc"),
     "filtered_bc": ("lmrl_lab.algorithms.bc", "FilteredBCConfig", "train_filtered_bc"),
+    "mc": ("lmrl_lab.algorithms.mc", "MCConfig", "train_mc"),
+    "ilql": ("lmrl_lab.algorithms.ilql", "ILQLConfig", "train_ilql"),
 }
+FROM_BC = ("mc", "ilql")  # start from a cloned agent instead of a network
 
 
-def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, seed: int = 0,
+def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, seed: int = 0, init=None,
           model: str | os.PathLike | None = None, context: str | int | None = None,
           out: str | os.PathLike | None = None, resume: bool = False, live: bool = False,
-          callback: Callable[[dict, list[dict]], None] | None = None, **settings):
+          callback: Callable[[dict, list[dict]], None] | None = None,
+          probe: Callable[[object], dict[str, float]] | None = None, probe_every: int = 100, **settings):
     """Train an agent on Episodes.
 
-    episodes: the data; None generates the task's behaviour data with seed 0. model: a folder or hub name of a causal
-    language model; None makes a tiny GPT-2 from nothing. context: what the agent sees; None: the card's default.
-    out: a run folder (config.json, history.csv, checkpoint.pt, agent/); resume: go on from its checkpoint. live: draw
-    the learning curve while it grows. settings: fields of the algorithm's config, say `steps=100`.
+    episodes: the data; None generates the task's behaviour data with seed 0. init: the cloned agent that MC and ILQL start
+    from; None trains BC first, and its seconds are counted. model: a folder or hub name of a causal language model; None
+    makes a tiny GPT-2 from nothing. context: what the agent sees; None: the card's default.
+    out: a run folder (config.json, history.csv, checkpoint.pt, agent/; bc/ is the run of BC before); resume: go on from its
+    checkpoint. live: draw the learning curve while it grows. probe: `probe(agent) -> {name: number}` is asked every
+    `probe_every` steps and written into the history, its time not counted. settings: fields of the algorithm's config,
+    say `steps=100`; what is not given comes from the task's card, then from the config's own defaults.
     Returns an Agent; `agent.history` is a DataFrame. Raises ValueError for unknown names and for data of other tasks.
     """
     if algorithm not in ALGORITHMS:
@@ -44,19 +51,28 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
     for name in settings:
         if name not in names:
             raise unknown(f"setting of {algorithm}", name, names)
-    config = config_class(**settings)
-    context = card.context if context is None else check_context(context)
+    config = config_class(**{**card.settings.get(algorithm, {}), **settings})
+    context = _context(card, context, algorithm, init, model)
     episodes = generate(task) if episodes is None else list(episodes)
     for episode in episodes:
         if episode.task != task:
             raise ValueError(f"an episode of '{episode.task}' among the data for '{task}'")
-    from lmrl_lab.models import pretrained_model, tiny_model
-    network, codec = tiny_model(card, context, seed) if model is None else pretrained_model(model, card)
     folder = Path(out) if out is not None else None
     if folder is not None:
-        run = {"algorithm": algorithm, "task": task, "seed": seed, "context": context,
+        run = {"algorithm": algorithm, "task": task, "seed": seed, "context": context, "init": init and init.fingerprint(),
                "model": None if model is None else str(model), "episodes": len(episodes), "config": asdict(config)}
         _on_main_process(lambda: _claim(folder, run, resume))
+    told = {"seed": seed, "folder": folder, "resume": resume}
+    if algorithm not in FROM_BC:
+        from lmrl_lab.models import pretrained_model, tiny_model
+        network = tiny_model(card, context, seed) if model is None else pretrained_model(model, card)
+        begin = (*network, context)
+    else:
+        if init is None:
+            init = train("bc", task, episodes, seed=seed, model=model, context=context, out=folder and folder / "bc",
+                         resume=resume, live=live, callback=callback, steps=config.bc_steps)
+            told["spent"] = float(init.history["seconds"].iloc[-1])
+        begin = (init,)
     curve = None
     if live:
         from lmrl_lab.widgets import LiveCurve
@@ -68,14 +84,29 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
                 listener(row, history)
 
     try:
-        agent = getattr(module, function)(task, episodes, network, codec, context, config, seed=seed, folder=folder,
-                                          resume=resume, callback=tell)
+        agent = getattr(module, function)(task, episodes, *begin, config, **told, callback=tell, probe=probe,
+                                          probe_every=probe_every)
     finally:  # an interrupted run leaves its curve too
         if curve is not None:
             curve.finish()
     if folder is not None:
         _on_main_process(lambda: agent.save(folder / "agent"))
     return agent
+
+
+def _context(card, context: str | int | None, algorithm: str, init, model) -> str | int:
+    """What the agent is to see; raises ValueError where an `init` does not fit the rest."""
+    if init is None:
+        return card.context if context is None else check_context(context)
+    if algorithm not in FROM_BC:
+        raise ValueError(f"{algorithm} starts from nothing or from a model, not from an agent (init)")
+    if init.task != card.id:
+        raise ValueError(f"the agent to start from was trained for '{init.task}', not for '{card.id}'")
+    if model is not None:
+        raise ValueError("give an agent to start from (init) or a model, not both")
+    if context is not None and check_context(context) != init.context:
+        raise ValueError(f"the agent to start from sees context={init.context!r}, not {context!r}")
+    return init.context
 
 
 def _on_main_process(function: Callable[[], object]) -> None:

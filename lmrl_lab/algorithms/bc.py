@@ -11,7 +11,7 @@ from lmrl_lab.agent import Agent, Decoding
 from lmrl_lab.data import keep_best
 from lmrl_lab.env import TASKS
 from lmrl_lab.episode import Episode
-from lmrl_lab.models import head, trunk
+from lmrl_lab.models import head, read
 from lmrl_lab.tokens import TokenBatch, make_rows
 from lmrl_lab.training import TrainConfig, check_length, fit, with_batch_size
 
@@ -37,29 +37,23 @@ def bc_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, 
     return (weights * cross_entropy(logits, targets, reduction="none")).sum() / normalizer
 
 
-def action_logits(model, batch: TokenBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(logits (N, V), tokens (N,), weights (N,)) of the batch's N action tokens; the head runs nowhere else."""
-    hidden = trunk(model)(**batch.model_inputs()).last_hidden_state  # (B, T, width)
-    rows, columns = batch.action_mask.nonzero(as_tuple=True)
-    logits = head(model)(hidden[rows, columns - 1])  # the state of a token is the position before it
-    return logits, batch.input_ids[rows, columns], batch.weight[rows]
-
-
 def batch_loss(model, batch: TokenBatch) -> tuple[torch.Tensor, dict]:
     """BC on a batch of packed rows, and the share of action tokens that the most likely token gets right."""
-    logits, targets, weights = action_logits(model, batch)
-    loss = bc_loss(logits.float(), targets, weights, batch.normalizer)
+    steps = batch.steps()
+    hidden = read(model, steps.inputs)
+    logits = head(model)(hidden.index_select(0, steps.state)).float()  # the head runs at the states only
+    loss = bc_loss(logits, steps.tokens, steps.weight, batch.normalizer)
     with torch.no_grad():
-        accuracy = (weights * (logits.argmax(-1) == targets)).sum() / batch.normalizer
+        accuracy = (steps.weight * (logits.argmax(-1) == steps.tokens)).sum() / batch.normalizer
     return loss, {"accuracy": float(accuracy)}
 
 
 def train_bc(task: str, episodes: list[Episode], model, codec, context: str | int, config: TrainConfig, **run) -> Agent:
-    """Clone all the data. `run` goes to `training.fit`: seed, folder, resume, callback."""
+    """Clone all the data. `run` goes to `training.fit`: seed, folder, resume, callback, probe."""
     agent = Agent(model, codec, task, context, Decoding(), "BC")
     rows = make_rows(episodes, codec, context, next_state=False)
     check_length(rows, model)
-    agent.history = fit(model, batch_loss, rows, with_batch_size(config, context), **run)
+    agent.history = fit(model, batch_loss, rows, with_batch_size(config, context), agent=agent, **run)
     return agent
 
 

@@ -1,0 +1,61 @@
+"""What several algorithms compute in the same way: the pieces of value losses, and the networks they train.
+
+Pure functions of tensors. N: action tokens of a batch, each one RL step; V: size of the vocabulary. Returns-to-go
+themselves are made where rows are packed, in `tokens.discounted_returns`.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from lmrl_lab.agent import Agent
+from lmrl_lab.models import ValueNetwork, trunk
+from lmrl_lab.training import TrainConfig
+
+
+@dataclass
+class ValueConfig(TrainConfig):
+    """Settings that MC returns and ILQL share."""
+
+    gamma: float = 0.99  # discount per ACTION TOKEN
+    beta: float = 4.0  # weight of Q in decoding: logits of the BC policy + beta * Q, Q in task units
+    cql: float = 1e-4  # weight of the CQL term; it lives on the scale of squared values, so it goes with reward_scale
+    reward_scale: float = 0.1  # the networks see rewards times this
+    bc_steps: int = 300  # of behaviour cloning before, where no agent to start from is given
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 <= self.gamma <= 1:
+            raise ValueError(f"gamma is from 0 to 1, not {self.gamma!r}")
+        if self.cql < 0 or not self.reward_scale > 0:
+            raise ValueError(f"cql is at least 0 and reward_scale above 0, not {self.cql!r} and {self.reward_scale!r}")
+
+
+def taken(q: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """(..., N, V) values and (N,) tokens -> (..., N): the values of the tokens that were taken."""
+    return q.gather(-1, tokens.expand(q.shape[:-1])[..., None])[..., 0]
+
+
+def mean(values: torch.Tensor, weight: torch.Tensor, normalizer: float) -> torch.Tensor:
+    """Weighted mean over action tokens: sum of weight * values, divided by `normalizer`, their total weight."""
+    return (weight * values).sum() / normalizer
+
+
+def cql_term(q: torch.Tensor, tokens: torch.Tensor, weight: torch.Tensor, normalizer: float) -> torch.Tensor:
+    """Conservative Q-learning for a finite set of actions: CE(Q(s, .), x), the log-softmax of Q read as a policy's.
+
+    It lowers the values of tokens that the data never took, which nothing else touches. q: (N, V), or (heads, N, V), whose
+    terms are added. Source: Kumar and others, arXiv 2006.04779, in the form of ILQL's equation 8, arXiv 2206.11871.
+    """
+    heads = q if q.ndim == 3 else q[None]
+    return sum(mean(cross_entropy(head, tokens, reduction="none"), weight, normalizer) for head in heads)
+
+
+def value_network(start: Agent, config: ValueConfig, q_heads: int, v_head: bool) -> ValueNetwork:
+    """A value network for the agent's policy: a copy of its trunk under fresh heads."""
+    return ValueNetwork(copy.deepcopy(trunk(start.policy_model)), start.policy_model.config.vocab_size, q_heads, v_head,
+                        config.reward_scale, config.gamma)
