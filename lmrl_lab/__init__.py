@@ -13,7 +13,7 @@ _HOME = {
     "generate": "data", "load_published": "data",
     "evaluate": "evaluation",
     "train": "algorithms", "load_agent": "agent",
-    "play": "widgets", "replay": "widgets",
+    "play": "widgets", "replay": "widgets", "inspect_tokens": "widgets",
     "doctor": "checkup",
 }
 

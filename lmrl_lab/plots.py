@@ -182,6 +182,38 @@ def side_by_side(of, panels: Mapping[str, dict], label: str = "") -> Picture:
     return Picture(figure, "Mazes side by side: " + "; ".join(panels) + ".")
 
 
+def calibration(frame: pd.DataFrame, title: str = "") -> Picture:
+    """Q against the return that followed, token by token: is the value model right about this player?
+
+    frame: of `inspection.calibration`. Mean and the 10 to 90% band of the returns, over up to 10 equally filled bins of Q.
+    Games that were cut short stand apart: their returns stop at the cut, and Q does not.
+    """
+    frame = frame[frame["q"].notna()]
+    if frame.empty:
+        raise ValueError("this table has no Q: the agent has no value model")
+    figure, ax = _axes(6.0, 4.2)
+    said = []
+    for n, (name, word) in enumerate((("games that ended", "return"), ("games cut short", "return until the cut"))):
+        part = frame[frame["truncated"] == bool(n)]
+        if part.empty:
+            continue
+        q, followed = part["q"].to_numpy(), part["return_to_go"].to_numpy()
+        edges = np.unique(np.quantile(q, np.linspace(0, 1, 11)))
+        bins = np.searchsorted(edges[1:-1], q, side="right")
+        x, mean, low, high = np.array([[q[bins == b].mean(), followed[bins == b].mean(),
+                                        *np.quantile(followed[bins == b], (0.1, 0.9))] for b in np.unique(bins)]).T
+        ax.fill_between(x, low, high, color=COLOURS[n], alpha=0.2, lw=0)
+        ax.plot(x, mean, MARKERS[n] + "-", color=COLOURS[n], ms=5, label=f"{name} ({len(q)} action tokens)")
+        said.append(f"{name.capitalize()}: {len(q)} action token{'s' * (len(q) > 1)}, mean Q {q.mean():.2f}, mean {word} "
+                    f"{followed.mean():.2f}, root mean square difference {((q - followed) ** 2).mean() ** 0.5:.2f}")
+    ends = frame["q"].min(), frame["q"].max()
+    ax.plot(ends, ends, ls=":", color="#555", label="Q = return")
+    ax.set(xlabel="Q of the token that was taken", ylabel="return that followed", title=title)
+    ax.legend(frameon=False, fontsize=9)
+    return Picture(figure, f"{title or 'Calibration'}: return that followed against Q, with the line where they are equal. "
+                   + ". ".join(said) + ".")
+
+
 class TokenStrip:
     """Tokens as chips, action tokens framed and marked; a number under each, if given. Plain text: `repr`."""
 

@@ -1,11 +1,12 @@
-"""Widgets: play a game by hand, replay an Episode, watch a training curve grow. No torch.
+"""Widgets: play a game by hand, replay an Episode, watch a training curve grow, look into an agent. No torch on import.
 
 Names are handed on lazily, so that `lmrl_lab.widgets.draw` can be used without ipywidgets.
 """
 
 import importlib
 
-_HOMES = {"play": "player", "Player": "player", "replay": "replayer", "Replayer": "replayer", "LiveCurve": "live"}
+_HOMES = {"play": "player", "Player": "player", "replay": "replayer", "Replayer": "replayer", "LiveCurve": "live",
+          "inspect_tokens": "inspector", "Inspector": "inspector"}
 __all__ = list(_HOMES)
 
 
