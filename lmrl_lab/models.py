@@ -131,6 +131,12 @@ class ValueNetwork(torch.nn.Module):
     def get_output_embeddings(self) -> Callable[[torch.Tensor], torch.Tensor]:
         return self.min_q
 
+    @torch.no_grad()
+    def start_at(self, value: float) -> None:
+        """Let all values begin at `value` (task units) instead of 0."""
+        for head in [*self.q, *([self.v] if self.v is not None else [])]:
+            head[-1].bias.fill_(value * self.reward_scale)
+
     def min_q(self, hidden: torch.Tensor) -> torch.Tensor:
         """(..., width) -> (..., vocabulary): the smallest of the Q heads, in task units."""
         return torch.stack([q(hidden) for q in self.q]).amin(0) / self.reward_scale

@@ -32,7 +32,8 @@ class TrainConfig:
 
     steps: int = 300  # gradient steps
     batch_size: int | None = None  # rows a gradient step, over all processes (all, where there are no more);
-    #   None: 256 single steps, or 16 rows that are whole episodes
+    #   None: 16 rows that are whole episodes, or 256 single steps, or all of them where they repeat (at most 2,048
+    #   distinct ones that occur 8 times or more on average): then each gradient is that of all the data, without noise
     learning_rate: float = 2e-3  # peak, after the warm-up; decays along a cosine to a tenth
     warmup: int = 20  # steps
     betas: tuple[float, float] = (0.9, 0.95)  # AdamW
@@ -60,9 +61,14 @@ def processes() -> PartialState:
     return PartialState(cpu=os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes", "y"))
 
 
-def with_batch_size(config: TrainConfig, context: str | int) -> TrainConfig:
-    """The config with its default batch size made definite: 16 whole episodes, or 256 single steps."""
-    return config if config.batch_size else replace(config, batch_size=16 if context == "episode" else 256)
+def with_batch_size(config: TrainConfig, context: str | int, rows: Sequence[Row]) -> TrainConfig:
+    """The config with its default batch size made definite, see `TrainConfig.batch_size`."""
+    if config.batch_size:
+        return config
+    if context == "episode":
+        return replace(config, batch_size=16)
+    repeated = len(rows) <= 2048 and sum(row.weight for row in rows) >= 8 * len(rows)
+    return replace(config, batch_size=len(rows) if repeated else 256)
 
 
 def check_length(rows: Sequence[Row], model) -> None:

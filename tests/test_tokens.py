@@ -63,38 +63,38 @@ def test_every_maze_action_is_one_token_and_no_text_is_unknown():
 def test_a_packed_episode_by_hand(codec):
     row = pack(played(2, terminated=True), codec, "episode", gamma=0.5)
     words = codec.tokenizer.convert_ids_to_tokens(row.input_ids.tolist())
-    assert words == ["There is a wall", "above you", ".", "\n", "move up", "There are walls", "to your right", ",",
-                     "to your left", ".", "\n", "move down"]
-    assert row.action_mask.nonzero()[0].tolist() == [4, 11]
-    assert row.rewards[[4, 11]].tolist() == [-1, 0] and row.rewards.sum() == -1
-    assert row.returns[[4, 11]].tolist() == [-1 + 0.5 * 0, 0]
-    assert row.next_pos[4] == 10  # the token before the next action, across the turn
-    assert row.position_ids.tolist() == list(range(12)) and set(row.block) == {0}
+    assert words == ["There is a wall", "above you.\n", "move up", "There are walls", "to your right,", "to your left.\n",
+                     "move down"]
+    assert row.action_mask.nonzero()[0].tolist() == [2, 6]
+    assert row.rewards[[2, 6]].tolist() == [-1, 0] and row.rewards.sum() == -1
+    assert row.returns[[2, 6]].tolist() == [-1 + 0.5 * 0, 0]
+    assert row.next_pos[2] == 5  # the token before the next action, across the turn
+    assert row.position_ids.tolist() == list(range(7)) and set(row.block) == {0}
     assert row.terminated and not row.truncated
 
 
 def test_after_a_truncated_episode_the_value_is_read_at_the_final_observation_s_last_token(codec):
     row = pack(played(2, terminated=False), codec, "episode")
-    assert len(row.input_ids) == 18 and row.next_pos[11] == 17 and row.truncated and not row.terminated
-    assert codec.tokenizer.convert_ids_to_tokens([int(row.input_ids[17])]) == ["\n"]
+    assert len(row.input_ids) == 10 and row.next_pos[6] == 9 and row.truncated and not row.terminated
+    assert codec.tokenizer.convert_ids_to_tokens([int(row.input_ids[9])]) == ["to your left.\n"]
 
 
 def test_turn_context_packs_a_block_an_action_and_positions_start_anew(codec):
     row = pack(played(3, terminated=False), codec, "turn")
-    assert row.block.tolist() == [0] * 5 + [1] * 7 + [2] * 7 + [3] * 6
-    assert row.position_ids.tolist() == [*range(5), *range(7), *range(7), *range(6)]
+    assert row.block.tolist() == [0] * 3 + [1] * 4 + [2] * 4 + [3] * 3
+    assert row.position_ids.tolist() == [*range(3), *range(4), *range(4), *range(3)]
     actions = row.action_mask.nonzero()[0]
-    assert actions.tolist() == [4, 11, 18]
-    assert row.next_pos[actions].tolist() == [10, 17, 24]
+    assert actions.tolist() == [2, 6, 10]
+    assert row.next_pos[actions].tolist() == [5, 9, 13]
 
 
 def test_k_turns_repeat_in_each_block_but_only_the_last_action_counts(codec):
     row = pack(played(3, terminated=False), codec, 1)
-    # blocks: o a | o a o a | o a o a | o a o  with o of 4 (first) or 6 tokens
-    assert np.bincount(row.block).tolist() == [5, 5 + 7, 7 + 7, 7 + 6]
+    # blocks: o a | o a o a | o a o a | o a o  with o of 2 (first) or 3 tokens
+    assert np.bincount(row.block).tolist() == [3, 3 + 4, 4 + 4, 4 + 3]
     actions = row.action_mask.nonzero()[0]
-    assert actions.tolist() == [4, 5 + 11, 17 + 13]
-    assert row.next_pos[actions].tolist() == [15, 29, 43]
+    assert actions.tolist() == [2, 3 + 6, 10 + 7]
+    assert row.next_pos[actions].tolist() == [8, 16, 24]
     assert row.rewards[actions].tolist() == [-1, -1, -1] and row.rewards.sum() == -3
 
 
@@ -145,7 +145,7 @@ def test_distinct_steps_carry_their_counts(codec):
     episodes = [played(3, terminated=False)] * 4 + [played(2)]
     rows = make_rows(episodes, codec, "turn", gamma=1.0)
     assert sum(row.weight for row in rows) == 4 * 3 + 2
-    firsts = [r for r in rows if r.position_ids[r.action_mask][0] == 4 and not r.terminated]
+    firsts = [r for r in rows if r.position_ids[r.action_mask][0] == 2 and not r.terminated]
     assert [r.weight for r in firsts] == [5]
     # 4 games go on to -3, one to -1: the mean return of the merged first step
     assert firsts[0].returns[firsts[0].action_mask] == pytest.approx([(4 * -3 + -1) / 5])
@@ -181,8 +181,8 @@ def test_collate_pads_on_the_right_and_counts_weights(codec):
     rows = [pack(played(1), codec, "episode"), pack(played(3), codec, "episode")]
     rows[0].weight = 2.5
     batch = collate(rows)
-    assert batch.normalizer == 2.5 + 3 and batch.input_ids.shape == (2, 19)
-    assert not batch.action_mask[0, 5:].any() and (batch.block[0, 5:] == -1).all()
+    assert batch.normalizer == 2.5 + 3 and batch.input_ids.shape == (2, 11)
+    assert not batch.action_mask[0, 3:].any() and (batch.block[0, 3:] == -1).all()
     assert batch.steps().weight.sum() == pytest.approx(5.5)
     assert batch.model_inputs().keys() == {"input_ids", "position_ids", "use_cache"}  # one block a row needs no mask
 

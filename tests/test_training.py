@@ -278,18 +278,26 @@ def test_fit_without_a_folder_writes_nothing(few, tmp_path, monkeypatch):
     assert history.step.tolist() == [1, 3] and not list(tmp_path.iterdir())
 
 
-def test_two_real_processes_train_one_agent_with_the_history_of_one_process(tmp_path):
-    """torchrun starts two processes that share every batch; one of them writes the run folder."""
+LAUNCHERS = {
+    "torchrun": ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"],
+    # --multi_gpu is accelerate's word for several processes on a machine; with --cpu it starts one, unless MPI is there
+    "accelerate launch": ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
+                          "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"],
+}
+
+
+@pytest.mark.parametrize("algorithm, launcher", [("bc", "torchrun"), ("ilql", "accelerate launch"), ("mc", "torchrun")])
+def test_two_real_processes_train_one_agent_with_the_history_of_one_process(algorithm, launcher, tmp_path):
+    """Two processes share every batch; one of them writes the run folder."""
     lab.write_episodes(tmp_path / "d.jsonl", lab.generate("maze-po", 12, seed=6, cache=False))
-    arguments = ["lmrl_lab", "train", "bc", "maze-po", "--context", "1", "--data", str(tmp_path / "d.jsonl"), "--set", "steps=8",
-                 "--set", "log_every=1", "--out"]
+    arguments = ["-m", "lmrl_lab", "train", algorithm, "maze-po", "--context", "1", "--data", str(tmp_path / "d.jsonl"),
+                 "--set", "steps=8", "--set", "log_every=1", *["--set", "bc_steps=5"] * (algorithm != "bc"), "--out"]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
-    for launcher, out in ((["-m"], "one"), (torchrun, "two")):
-        command = [sys.executable, *launcher, *arguments, str(tmp_path / out)]
+    for before, out in ((["-m", *LAUNCHERS[launcher]], "two"), ([], "one")):
+        command = [sys.executable, *before, *arguments, str(tmp_path / out)]
         run = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200)
         assert run.returncode == 0, run.stderr[-2000:]
-        assert run.stdout.count("the agent is in") == 1
+        assert run.stdout.count("the agent is in") == 1 and run.stdout.count("step      7") == 1
     one, two = (pd.read_csv(tmp_path / name / "history.csv") for name in ("one", "two"))
     assert one.loss.tolist() == pytest.approx(two.loss.tolist(), abs=1e-4) and one.tokens.tolist() == two.tokens.tolist()
     assert lab.load_agent(tmp_path / "two").task == "maze-po"

@@ -53,7 +53,7 @@ def train_bc(task: str, episodes: list[Episode], model, codec, context: str | in
     agent = Agent(model, codec, task, context, Decoding(), "BC")
     rows = make_rows(episodes, codec, context, next_state=False)
     check_length(rows, model)
-    agent.history = fit(model, batch_loss, rows, with_batch_size(config, context), agent=agent, **run)
+    agent.history = fit(model, batch_loss, rows, with_batch_size(config, context, rows), agent=agent, **run)
     return agent
 
 

@@ -19,8 +19,8 @@ from lmrl_lab.training import check_length, fit, with_batch_size
 class ILQLConfig(ValueConfig):
     """Settings of ILQL."""
 
-    steps: int = 1200  # gradient steps
-    tau: float = 0.9  # expectile: .5 is the mean over the data's actions, towards 1 their maximum
+    steps: int = 600  # gradient steps
+    tau: float = 0.7  # expectile: .5 is the mean over the data's actions, towards 1 their maximum
     polyak: float = 0.05  # how far the target network follows the online one in a step
 
     def __post_init__(self):
@@ -102,12 +102,12 @@ def train_ilql(task: str, episodes: list[Episode], start: Agent, config: ILQLCon
 
     `run` goes to `training.fit`: folder, resume, callback, probe.
     """
-    with seeded(seed):
-        networks = Networks(value_network(start, config, q_heads=2, v_head=True))
-    agent = Agent(start.policy_model, start.codec, task, start.context, Decoding(beta=config.beta), "ILQL", networks.target)
     rows = make_rows(episodes, start.codec, start.context, config.gamma)
     check_length(rows, start.policy_model)
+    with seeded(seed):
+        networks = Networks(value_network(start, rows, config, q_heads=2, v_head=True))
+    agent = Agent(start.policy_model, start.codec, task, start.context, Decoding(beta=config.beta), "ILQL", networks.target)
     agent.history = fit(networks, lambda networks, batch: batch_loss(networks, batch, config), rows,
-                        with_batch_size(config, start.context), seed=seed, agent=agent,
+                        with_batch_size(config, start.context, rows), seed=seed, agent=agent,
                         after_step=lambda: networks.follow(config.polyak), **run)
     return agent

@@ -48,11 +48,11 @@ def train_mc(task: str, episodes: list[Episode], start: Agent, config: MCConfig,
 
     `run` goes to `training.fit`: folder, resume, callback, probe.
     """
-    with seeded(seed):
-        values = value_network(start, config, q_heads=1, v_head=False)
-    agent = Agent(start.policy_model, start.codec, task, start.context, Decoding(beta=config.beta), "MC", values)
     rows = make_rows(episodes, start.codec, start.context, config.gamma, next_state=False)
     check_length(rows, start.policy_model)
+    with seeded(seed):
+        values = value_network(start, rows, config, q_heads=1, v_head=False)
+    agent = Agent(start.policy_model, start.codec, task, start.context, Decoding(beta=config.beta), "MC", values)
     agent.history = fit(values, lambda networks, batch: batch_loss(networks, batch, config), rows,
-                        with_batch_size(config, start.context), seed=seed, agent=agent, **run)
+                        with_batch_size(config, start.context, rows), seed=seed, agent=agent, **run)
     return agent

@@ -7,6 +7,7 @@ themselves are made where rows are packed, in `tokens.discounted_returns`.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from lmrl_lab.agent import Agent
 from lmrl_lab.models import ValueNetwork, trunk
+from lmrl_lab.tokens import Row
 from lmrl_lab.training import TrainConfig
 
 
@@ -55,7 +57,14 @@ def cql_term(q: torch.Tensor, tokens: torch.Tensor, weight: torch.Tensor, normal
     return sum(mean(cross_entropy(head, tokens, reduction="none"), weight, normalizer) for head in heads)
 
 
-def value_network(start: Agent, config: ValueConfig, q_heads: int, v_head: bool) -> ValueNetwork:
-    """A value network for the agent's policy: a copy of its trunk under fresh heads."""
-    return ValueNetwork(copy.deepcopy(trunk(start.policy_model)), start.policy_model.config.vocab_size, q_heads, v_head,
-                        config.reward_scale, config.gamma)
+def value_network(start: Agent, rows: Sequence[Row], config: ValueConfig, q_heads: int, v_head: bool) -> ValueNetwork:
+    """A value network for the agent's policy: a copy of its trunk under fresh heads, all of whose values begin at the
+    data's mean return-to-go.
+
+    Beginning at 0 would be optimistic where rewards are negative, and an expectile near 1 hardly lets V sink.
+    """
+    values = ValueNetwork(copy.deepcopy(trunk(start.policy_model)), start.policy_model.config.vocab_size, q_heads, v_head,
+                          config.reward_scale, config.gamma)
+    total = sum(row.weight * row.returns[row.action_mask].sum() for row in rows)
+    values.start_at(float(total / sum(row.weight * row.action_mask.sum() for row in rows)))
+    return values

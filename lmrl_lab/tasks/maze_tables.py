@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lmrl_lab.episode import Episode
+from lmrl_lab.episode import Episode, Turn
 from lmrl_lab.policies import ScriptedPolicy
 from lmrl_lab.tasks.maze import INVALID, MAX_ACTIONS
 from lmrl_lab.tasks.maze_board import ACTIONS, Maze, maze
@@ -79,16 +79,24 @@ def mc_values(steps: Sequence[Step], gamma: float) -> Values:
     return Values(index, counts, q, (share * np.nan_to_num(q)).sum(1))
 
 
-def expectile(values: np.ndarray, weights: np.ndarray, tau: float) -> float:
-    """The v at which tau * (weight of what is above, times distance) equals (1 - tau) * (the same below)."""
-    order = np.argsort(values)
-    values, weights = values[order], weights[order]
-    for n in range(len(values)):  # v lies between values[n] and the next one: try each piece
-        pull = np.where(np.arange(len(values)) <= n, 1 - tau, tau) * weights
-        v = (pull * values).sum() / pull.sum()
-        if values[n] <= v + 1e-12 and (n + 1 == len(values) or v <= values[n + 1] + 1e-12):
-            return float(v)
-    raise AssertionError("an expectile always exists")
+def expectile(values: np.ndarray, weights: np.ndarray, tau: float) -> np.ndarray:
+    """The v at which tau * (weight of what is above v, times distance) equals (1 - tau) * (the same below); tau = 1: the
+    largest value of positive weight. values, weights: (..., n); returns (...), NaN where all weights are 0."""
+    values = np.where(weights > 0, values, -np.inf)
+    if tau == 1:
+        return np.where((weights > 0).any(-1), values.max(-1), np.nan)
+    order = np.argsort(values, -1)
+    values, weights = np.take_along_axis(values, order, -1), np.take_along_axis(weights, order, -1)
+    values = np.where(weights > 0, values, 0.0)
+    v = np.full(values.shape[:-1], np.nan)
+    for n in range(values.shape[-1]):  # the n + 1 lowest lie below v: is that so for the v which then balances?
+        pull = np.where(np.arange(values.shape[-1]) <= n, 1 - tau, tau) * weights
+        with np.errstate(invalid="ignore"):
+            tried = (pull * values).sum(-1) / pull.sum(-1)
+        above = values[..., n + 1] if n + 1 < values.shape[-1] else np.inf
+        fits = (weights[..., n] > 0) & (values[..., n] <= tried + 1e-9) & (tried <= above + 1e-9)
+        v = np.where(fits & np.isnan(v), tried, v)
+    return v
 
 
 def expectile_values(steps: Sequence[Step], gamma: float, tau: float, bootstrap_terminal: bool = False,
@@ -111,28 +119,22 @@ def expectile_values(steps: Sequence[Step], gamma: float, tau: float, bootstrap_
         total = np.zeros_like(counts)
         np.add.at(total, (at, action), reward + gamma * keeps * v[after])
         q = np.where(seen, total / np.maximum(counts, 1), np.nan)
-        if tau == 1:
-            new = np.where(seen.any(1), np.nanmax(np.where(seen, q, -np.inf), 1), 0.0)
-        else:
-            new = np.array([expectile(q[c, seen[c]], counts[c, seen[c]], tau) if seen[c].any() else 0.0 for c in range(len(q))])
+        new = np.nan_to_num(expectile(q, counts, tau))
         if np.abs(new - v).max() < 1e-9:
             break
         v = new
-    return Values(index, counts, q, new)
+    return Values(index, counts, q, v)
 
 
-def guided_policy(values: Values, beta: float, support: bool = True) -> dict[Context, np.ndarray]:
+def guided_policy(values: Values, beta: float) -> dict[Context, np.ndarray]:
     """The data's frequencies tilted by exp(beta Q), a row of 4 a context; beta = inf: the best action that was seen."""
     rows = {}
     for context, n in values.index.items():
         if not values.counts[n].any():
             continue
         seen = values.counts[n] > 0
-        q = np.where(seen, values.q[n], -np.inf)
-        if np.isinf(beta):
-            row = np.isclose(q, q.max(), atol=1e-9).astype(float)
-        else:
-            row = values.counts[n] * np.exp(beta * (q - q.max()))
+        above = np.where(seen, values.q[n] - values.q[n][seen].max(), 0.0)
+        row = seen * np.isclose(above, 0, atol=1e-9) if np.isinf(beta) else values.counts[n] * np.exp(beta * above)
         rows[context] = row / row.sum()
     return rows
 
@@ -204,6 +206,28 @@ class WindowMaze:
         rows = np.asarray(table)[self._context]
         invalid, goal = 1 - rows.sum(1), self.follow < 0
         value = np.zeros(len(rows))
-        for _ in range(max_actions):
+        for _ in range(max_actions):  # where an action leads to the goal, `follow` is -1 and what is read there is not used
             value = ((rows * np.where(goal, 0.0, -1.0 + value[self.follow])).sum(1) + invalid * (INVALID + value))
         return float(value[self._starts].mean())
+
+    def turns(self) -> list[list[Turn]]:
+        """The contexts as an agent reads them."""
+        return [[Turn(text if n % 2 else text + "\n", bool(n % 2)) for n, text in enumerate(context)]
+                for context in self.contexts]
+
+
+@functools.lru_cache(maxsize=8)
+def window_maze(observable: str, k: int, layout: str = "double_t") -> WindowMaze:
+    """The WindowMaze of these arguments, made once."""
+    return WindowMaze(observable, k, layout)
+
+
+def exact_return(agent) -> float:
+    """Expected return over the starts of the double T, by dynamic programming instead of play, of an agent that sees the
+    last observation and at most 3 turns before it. Its temperature is 1, and it decodes freely."""
+    k = {"turn": 0}.get(agent.context, agent.context)
+    if not isinstance(k, int) or k > 3:
+        raise ValueError(f"exact returns are for contexts of up to 3 turns, not {agent.context!r}")
+    chain = window_maze("full" if agent.task == "maze-fo" else "partial", k)
+    contexts = chain.turns()
+    return chain.mean_return(np.array(agent.action_probabilities(contexts, [ACTIONS] * len(contexts))))
