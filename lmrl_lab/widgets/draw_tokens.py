@@ -17,7 +17,7 @@ SEQUENTIAL = ("#eef5fc", "#6baed6", "#08458c")
 DIVERGING = ("#b34700", "#f3b27c", "#f7f5f0", "#7db3dc", "#08458c")  # of use to colour-blind readers too
 CHOSEN = "#d55e00"
 POLICY, GUIDED = "#6b7684", "#1f5fbf"  # bars
-LINE_TOKENS = 40  # a longer turn is cut
+LINE_TOKENS, LONG_NAME = 30, 20  # a turn of more tokens is cut, and in the table a token of more letters
 
 
 def limits(frame, colour: str) -> tuple[float, float]:
@@ -55,8 +55,11 @@ def percent(share: float) -> str:
 
 
 def shown(token: str) -> str:
-    """A token's text on one line."""
-    return token.replace("\n", "↵").replace("\t", "⇥") or "∅"
+    """A token's text on one line, with a sign for what cannot be seen."""
+    if not token.strip(" "):
+        return "␣" * len(token) or "∅"
+    signs = {"\n": "↵", "\t": "⇥"}
+    return "".join(signs.get(c) or (c if c.isprintable() else f"\\x{ord(c):02x}") for c in token)
 
 
 def draw_tokens(frame, turns, current: int, colour: str, around: int = 5) -> str:
@@ -111,11 +114,11 @@ def draw_legend(frame, colour: str) -> str:
     boxes = "".join(f'<span style="width:20px;background:{tint(value, colour, (low, high))[0]}">&#160;</span>'
                     for value in values)
     differ = "; ≠: the two policies' likeliest tokens differ" if frame["disagree"].any() else ""
-    scale = (f'<span>{escape(MEASURES[colour])}: {escape(measure(low, colour))}</span> '
-             f'<span style="display:flex;border:1px solid {LINE}">{boxes}</span> <span>{escape(measure(high, colour))}</span>')
+    scale = (f'<span>{escape(measure(low, colour))}</span> <span style="display:flex;border:1px solid {LINE}">{boxes}</span> '
+             f'<span>{escape(measure(high, colour))}</span>')
     marks = f"thick frame: action token, its number below; ▲: the chosen one{differ}; [ ]: reward"
-    return card(f'<div style="display:flex;flex-wrap:wrap;gap:2px 8px;font-size:12px">{scale}</div>'
-                f'<div style="font-size:12px;color:{FAINT}">{marks}</div>', "margin-top:6px")
+    return card(f'<div>colour: {escape(MEASURES[colour])}</div><div style="display:flex;gap:8px">{scale}</div>'
+                f'<div style="color:{FAINT}">{marks}</div>', "font-size:12px;margin-top:10px;max-width:380px")
 
 
 def draw_alternatives(table, beta: float) -> str:
@@ -127,7 +130,8 @@ def draw_alternatives(table, beta: float) -> str:
     both, valued = beta > 0, bool(table["q"].notna().any())
     body = ""
     for token, policy, guided, q, taken in table.itertuples(index=False):
-        name = f"<b>✓ {escape(shown(token))}</b>" if taken else f"&#160;&#160;{escape(shown(token))}"
+        name = shown(token) if len(shown(token)) <= LONG_NAME else shown(token)[:LONG_NAME - 1] + "…"
+        name = f"<b>✓ {escape(name)}</b>" if taken else f"&#160;&#160;{escape(name)}"
         shade = PANEL if taken else "none"
         body += f'<tr style="background:{shade}"><td style="{cell};{MONO};font-size:13px;white-space:pre">{name}</td>'
         body += f'<td style="{cell}">{_bar(policy, POLICY)}</td>'
@@ -141,5 +145,5 @@ def draw_alternatives(table, beta: float) -> str:
 
 
 def _bar(share: float, fill: str) -> str:
-    return (f'<span style="display:inline-block;width:72px;margin-right:6px;border:1px solid {LINE}"><span style="display:block;'
+    return (f'<span style="display:inline-block;width:60px;margin-right:6px;border:1px solid {LINE}"><span style="display:block;'
             f'height:9px;background:{fill};width:{100 * share:.1f}%"></span></span>{escape(percent(share))}')

@@ -61,12 +61,13 @@ class Inspector:
         self.next_disagreement = self._button("Next disagreement ≠", self._disagreement)
         self.next_disagreement.disabled = not self.report.frame["disagree"].any()
         self.header, self.status, self.tokens, self.legend, self.table = (widgets.HTML() for _ in range(5))
-        row = widgets.Layout(flex_flow="row wrap", align_items="center")
-        left = widgets.VBox([self.tokens, self.legend], layout=widgets.Layout(flex="1 1 420px", max_width="640px"))
+        row = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 10px")
+        self.tokens.layout = widgets.Layout(flex="1 1 360px", max_width="680px")
         self.box = widgets.VBox([
             self.header, widgets.HBox([self.colour, self.slider], layout=row),
             widgets.HBox([*self.buttons, *[self.next_disagreement] * has["guided"]], layout=row), self.status,
-            widgets.HBox([left, self.table], layout=widgets.Layout(flex_flow="row wrap", grid_gap="18px"))],
+            widgets.HBox([self.tokens, widgets.VBox([self.table, self.legend])],
+                         layout=widgets.Layout(flex_flow="row wrap", grid_gap="18px"))],
             layout=widgets.Layout(max_width="1100px"))
         self.header.value = self._header()
 
@@ -84,17 +85,17 @@ class Inspector:
 
     def _draw(self) -> None:
         n = self.slider.value
-        self.status.value, self.tokens.value, self.legend.value, self.table.value = self._parts()
+        self.status.value, self.tokens.value, self.table.value, self.legend.value = self._parts()
         for button, end in zip(self.buttons, (1, 1, len(self.places), len(self.places)), strict=True):
             button.disabled = n == end
 
     def _parts(self) -> tuple[str, str, str, str]:
-        """HTML of the status, the chips, the legend and the alternatives of the chosen token."""
+        """HTML of the status, the chips, the alternatives and the legend for the chosen token."""
         frame, n, colour = self.report.frame, self.slider.value, self.colour.value
         return (draw.card(f'<div role="status" aria-live="polite">{escape(self._said())}</div>', "padding:4px 0"),
                 draw_tokens.draw_tokens(frame, self.episode.turns, self.places[n - 1], colour),
-                draw_tokens.draw_legend(frame, colour),
-                draw_tokens.draw_alternatives(self.report.alternatives(n), self.beta))
+                draw_tokens.draw_alternatives(self.report.alternatives(n), self.beta),
+                draw_tokens.draw_legend(frame, colour))
 
     def _said(self) -> str:
         """The chosen token in a sentence."""
@@ -129,7 +130,9 @@ class Inspector:
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         """The controls where they work; in a saved notebook the chosen token, and the numbers of all as a table."""
-        still = self._header() + "".join(self._parts())
+        status, tokens, table, legend = self._parts()
+        beside = f'<div style="flex:1 1 360px;max-width:680px">{tokens}</div><div>{table}{legend}</div>'
+        still = f'{self._header()}{status}<div style="display:flex;flex-wrap:wrap;gap:18px">{beside}</div>'
         numbers = f"<details><summary>All action tokens</summary><pre>{escape(repr(self))}</pre></details>"
         return {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view_of(self.box),
                 "text/html": still + numbers}
