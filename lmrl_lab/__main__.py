@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--data", type=Path, metavar="FILE", help="Episodes (default: generated with seed 0)")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--model", metavar="PATH", help="a causal language model (default: a tiny GPT-2 from nothing)")
+    p.add_argument("--init", type=Path, metavar="DIR", help="the cloned agent to start from (mc, ilql; default: trains one)")
     p.add_argument("--context", type=_context, help="turn, episode, or a number of earlier turns")
     p.add_argument("--out", type=Path, required=True, metavar="DIR")
     p.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--episodes", type=int)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--temperature", type=float, help="1 samples, 0 is greedy (default: as saved)")
+    p.add_argument("--beta", type=float, help="weight of the values, 0: the policy alone (default: as saved)")
     p.add_argument("--legal-only", action="store_true", help="choose among legal actions only")
     p.add_argument("--save-episodes", type=Path, metavar="FILE")
 
@@ -95,7 +97,11 @@ def _train(options) -> int:
     def tell(row, history):
         print(f"step {row['step']:6d}  loss {row['loss']:.4f}  {row['seconds']:6.1f} CPU s", flush=True)
 
-    train(options.algorithm, options.task, episodes, seed=options.seed, model=options.model, context=options.context,
+    init = None
+    if options.init:
+        from lmrl_lab.agent import load_agent
+        init = load_agent(options.init)
+    train(options.algorithm, options.task, episodes, seed=options.seed, init=init, model=options.model, context=options.context,
           out=options.out, resume=options.resume, callback=tell, **dict(options.settings))
     from lmrl_lab.training import processes
     processes().print(f"the agent is in {options.out / 'agent'}")  # once, however many processes there are
@@ -112,13 +118,13 @@ def _evaluate(options) -> int:
     if folder.exists():
         from lmrl_lab.agent import load_agent
         policy = load_agent(folder)
-        changes = {"temperature": options.temperature, "legal_only": options.legal_only or None}
+        changes = {"temperature": options.temperature, "beta": options.beta, "legal_only": options.legal_only or None}
         policy = policy.with_decoding(**{k: v for k, v in changes.items() if v is not None})
         task = task or policy.task
     elif task is None:
         raise ValueError(f"there is no folder '{folder}'; for a scripted policy name the task too")
-    elif options.temperature is not None or options.legal_only:
-        raise ValueError("--temperature and --legal-only are for agents, not for scripted policies")
+    elif options.temperature is not None or options.beta is not None or options.legal_only:
+        raise ValueError("--temperature, --beta and --legal-only are for agents, not for scripted policies")
     else:
         policy = options.agent
     result, episodes = evaluate(policy, task, options.episodes, options.seed, return_episodes=True)

@@ -42,7 +42,7 @@ class TokenReport:
         batch = collate([pack(episode, codec, agent.context, gamma, ids=ids, next_state=False)], codec.pad_id)
         steps = batch.to(agent.policy_model.device).steps()
         with few_threads(agent.policy_model), torch.inference_mode():
-            self._hidden = [hidden[steps.state] for hidden in _read(agent, steps.inputs)]  # a network: (N, width)
+            self._hidden = _read(agent, steps.inputs, steps.state)
             self._tokens = steps.tokens
             parts = [self._measure(begin) for begin in range(0, len(steps.tokens), CHUNK)]
         columns = {"reward": steps.rewards, "return_to_go": steps.returns,
@@ -118,16 +118,16 @@ def state_values(agent: Agent, contexts: Sequence[Sequence[Turn]]) -> np.ndarray
         ends = torch.arange(len(part)) * ids.shape[1] + lengths - 1  # padding is on the right: nothing before it sees it
         inputs = {"input_ids": ids.to(agent.policy_model.device), "use_cache": False}
         with few_threads(agent.policy_model), torch.inference_mode():
-            v = _minds(agent, [hidden[ends.to(hidden.device)] for hidden in _read(agent, inputs)])[-1]
+            v = _minds(agent, _read(agent, inputs, ends.to(agent.policy_model.device)))[-1]
         found.update(zip(part, v.tolist(), strict=True))
     return np.array([found[window] for window in windows])
 
 
-def _read(agent: Agent, inputs: dict) -> list[torch.Tensor]:
-    """Hidden states (places, width) of the policy and, if there is one, of the value model."""
+def _read(agent: Agent, inputs: dict, places: torch.Tensor) -> list[torch.Tensor]:
+    """Hidden states (N, width) at N places of the policy and, if there is one, of the value model."""
     if inputs["input_ids"].shape[1] > max_positions(agent.policy_model):
         raise ValueError(f"this transcript is longer than the model's {max_positions(agent.policy_model)} positions")
-    return [read(network, inputs) for network in (agent.policy_model, agent.value_model) if network is not None]
+    return [read(network, inputs, places) for network in (agent.policy_model, agent.value_model) if network is not None]
 
 
 def _minds(agent: Agent, hidden: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:

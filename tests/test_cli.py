@@ -29,6 +29,21 @@ def test_generate_train_evaluate_load(tmp_path, capsys):
     assert len(lab.read_episodes(tmp_path / "e.jsonl", "maze-fo")) == 25
 
 
+def test_ilql_from_the_shell_with_and_without_a_clone_to_start_from(tmp_path, capsys):
+    data = tmp_path / "d.jsonl.gz"
+    run(capsys, "generate", "maze-fo", "--size", 30, "--seed", 2, "--out", data)
+    few = ["--data", data, "--seed", 1, "--set", "steps=4"]
+    assert run(capsys, "train", "bc", "maze-fo", *few, "--out", tmp_path / "bc")[0] == 0
+    code, out, err = run(capsys, "train", "ilql", "maze-fo", *few, "--init", tmp_path / "bc", "--out", tmp_path / "a")
+    assert code == 0 and not err
+    assert run(capsys, "train", "ilql", "maze-fo", *few, "--set", "bc_steps=4", "--out", tmp_path / "b")[0] == 0
+    one, two = (lab.load_agent(tmp_path / name) for name in "ab")
+    assert one.fingerprint() == two.fingerprint() and (tmp_path / "b" / "bc" / "history.csv").exists()
+    alone = [run(capsys, "evaluate", tmp_path / name, "--episodes", 25, "--beta", 0)[1] for name in ("a", "bc")]
+    assert alone[0].split("return")[1] == alone[1].split("return")[1]  # without its values ILQL is the clone
+    assert run(capsys, "evaluate", tmp_path / "bc", "--beta", 2)[0] == 2
+
+
 def test_a_scripted_policy_by_name(capsys):
     code, out, _ = run(capsys, "evaluate", "best", "maze-po", "--episodes", 25)
     assert code == 0 and "return -7.24" in out

@@ -11,10 +11,10 @@ from lmrl_lab.agent import Agent, Decoding
 from lmrl_lab.algorithms import ilql, mc
 from lmrl_lab.algorithms.returns import cql_term, taken
 from lmrl_lab.episode import Episode, Turn
-from lmrl_lab.models import ValueNetwork, tiny_model, trunk
+from lmrl_lab.models import ValueNetwork, read, tiny_model, trunk
 from lmrl_lab.rollout import ReferenceAgent, rollout
 from lmrl_lab.tokens import collate, make_rows, pack
-from tests.test_agent import assert_same_games, short_games
+from tests.test_agent import assert_same_games, save_pretrained, short_games
 from tests.test_tokens import bpe_codec
 
 
@@ -198,6 +198,27 @@ def test_the_target_follows_slowly():
         assert torch.allclose(new, old + 0.25) and not new.requires_grad
 
 
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen2"])
+def test_reading_a_few_places_gives_the_hidden_states_and_gradients_of_reading_all(kind, tmp_path):
+    """The last feed-forward part runs where it is read only; nothing else may change."""
+    from transformers import AutoModelForCausalLM
+    body = trunk(AutoModelForCausalLM.from_pretrained(save_pretrained(tmp_path / kind, kind, bpe_codec()))).double()
+    inputs, places = {"input_ids": torch.arange(40).view(4, 10), "use_cache": False}, torch.tensor([7, 38, 7, 12])
+    found = []
+    for sparse in (True, False):
+        body.zero_grad()
+        if sparse:
+            hidden = read(ValueNetwork(body, 8).double(), inputs, places)
+        else:
+            hidden = body(**inputs).last_hidden_state.flatten(0, 1)[places]
+        (hidden * torch.arange(hidden.numel()).view_as(hidden)).sum().backward()
+        found.append([hidden.detach(), *(p.grad for p in body.parameters() if p.grad is not None)])
+    assert len(found[0]) == len(found[1]) > 10
+    for a, b in zip(*found, strict=True):
+        assert torch.allclose(a, b, rtol=1e-9, atol=1e-9)
+    assert not any("forward" in vars(module) for module in body.modules())  # as it was
+
+
 # ------------------------------------------------------------------------------------------ agents
 
 @pytest.fixture(scope="module")
@@ -296,3 +317,97 @@ def test_training_starts_from_a_given_clone_and_leaves_it_alone(few):
 def test_settings_that_make_no_sense_are_refused(few, settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         lab.train("ilql", "maze-po", few, **settings)
+
+
+# ------------------------------------------------------------------------------------------ training
+
+@pytest.mark.parametrize("algorithm, heads", [("mc", 1), ("ilql", 2)])
+def test_values_begin_at_the_data_s_mean_return(few, algorithm, heads):
+    """Zero would be optimistic where every move costs 1."""
+    agent = lab.train(algorithm, "maze-po", few, seed=1, context=1, steps=1, bc_steps=1, learning_rate=1e-9, gamma=0.9)
+    returns = [sum(0.9**k * r for k, r in enumerate(e.rewards[t:])) for e in few for t in range(len(e.actions))]
+    values = agent.value_model
+    hidden = torch.randn(3, values.config.hidden_size)
+    assert len(values.q) == heads
+    assert torch.allclose(values.min_q(hidden), torch.tensor(np.mean(returns), dtype=torch.float32), atol=1e-3)
+    if algorithm == "ilql":
+        assert torch.allclose(values.state_value(hidden), torch.tensor(np.mean(returns), dtype=torch.float32), atol=1e-3)
+
+
+def test_mc_values_arrive_at_the_table_of_mean_returns():
+    from lmrl_lab.tasks import maze_tables as t
+    episodes, of = lab.generate("maze-fo", 200, seed=5), lab.make("maze-fo").maze
+    table = t.mc_values(t.steps_of(episodes), 0.9)
+    agent = lab.train("mc", "maze-fo", episodes, seed=0, steps=200, bc_steps=50, gamma=0.9)
+    spelled = [[agent.codec.action_ids(a) for a in lab.TASKS["maze-fo"].actions]]
+    for i in of.starts:
+        [(_, q)] = agent.score_actions([[Turn(of.full[i] + "\n", False)]], spelled)
+        n = table.index[(of.full[i],)]
+        assert q[table.counts[n] > 20] == pytest.approx(table.q[n][table.counts[n] > 20], abs=0.35)
+
+
+def test_a_probe_is_asked_on_schedule_with_the_agent_that_plays_and_is_not_timed(few):
+    import time
+    asked = []
+
+    def probe(agent):
+        asked.append(agent.fingerprint())
+        begin = time.process_time()
+        while time.process_time() - begin < 0.3:
+            pass
+        return {"answer": len(asked)}
+
+    agent = lab.train("ilql", "maze-po", few, seed=1, context=1, steps=25, bc_steps=2, probe=probe, probe_every=10)
+    history = agent.history
+    assert history.dropna().step.tolist() == [10, 20, 25] and history.dropna().answer.tolist() == [1, 2, 3]
+    assert len(set(asked)) == 3 and asked[-1] == agent.fingerprint()
+    assert history.seconds.is_monotonic_increasing
+    alone = lab.train("ilql", "maze-po", few, seed=1, context=1, steps=25, bc_steps=2)
+    assert alone.fingerprint() == agent.fingerprint()  # and it changes nothing
+
+
+@pytest.mark.parametrize("algorithm", ["mc", "ilql"])
+def test_a_run_stopped_in_either_phase_resumes_to_the_same_history(few, tmp_path, algorithm):
+    import signal
+    settings = {"seed": 1, "context": 1, "steps": 20, "bc_steps": 12, "log_every": 3, "checkpoint_every": 7}
+    whole = lab.train(algorithm, "maze-po", few, **settings)
+    folder, calls = tmp_path / "run", []
+
+    def stop_at(step, phase):
+        def stop(row, history):
+            calls.append(row["step"])
+            if row["step"] == step and ("q_loss" in row) == phase:
+                signal.raise_signal(signal.SIGINT)
+        return stop
+
+    for step, phase, resume in ((6, False, False), (9, True, True)):  # once while it clones, once while it learns values
+        with pytest.raises(KeyboardInterrupt, match=f"after step {step}"):
+            lab.train(algorithm, "maze-po", few, out=folder, resume=resume, callback=stop_at(step, phase), **settings)
+    resumed = lab.train(algorithm, "maze-po", few, out=folder, resume=True, **settings)
+    columns = [c for c in whole.history if c != "seconds"]
+    assert whole.history[columns].equals(resumed.history[columns])
+    assert whole.fingerprint() == resumed.fingerprint() == lab.load_agent(folder).fingerprint()
+    assert resumed.history.seconds.iloc[-1] > resumed.history.seconds.iloc[0] > 0
+
+
+def test_a_run_from_another_clone_is_not_resumed(few, tmp_path):
+    one, two = (lab.train("bc", "maze-po", few, seed=s, context=1, steps=3) for s in (1, 2))
+    lab.train("mc", "maze-po", few, seed=1, init=one, steps=3, out=tmp_path / "run")
+    with pytest.raises(ValueError, match="another init"):
+        lab.train("mc", "maze-po", few, seed=1, init=two, steps=3, out=tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen2"])
+@pytest.mark.parametrize("algorithm", ["mc", "ilql"])
+def test_any_causal_model_from_a_folder_learns_values(tmp_path, kind, algorithm):
+    folder = save_pretrained(tmp_path / kind, kind, bpe_codec())
+    agent = lab.train(algorithm, "maze-po", lab.generate("maze-po", 6, seed=3), model=folder, context=1, steps=2,
+                      bc_steps=2, beta=1.0)
+    agent.codec.max_action_tokens = 5
+    assert_same_games(short_games(agent, steps=3, games=3), short_games(ReferenceAgent(agent), steps=3, games=3))
+    agent.save(tmp_path / "agent")
+    again = lab.load_agent(tmp_path / "agent")
+    assert again.fingerprint() == agent.fingerprint() and type(again.value_model.body) is type(agent.value_model.body)
+    legal = lab.TASKS["maze-po"].actions
+    turns = [Turn(lab.make("maze-po").reset(seed=1)[0], False)]
+    assert again.top_actions(turns, legal) == agent.top_actions(turns, legal)

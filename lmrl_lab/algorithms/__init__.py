@@ -70,7 +70,8 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
     else:
         if init is None:
             init = train("bc", task, episodes, seed=seed, model=model, context=context, out=folder and folder / "bc",
-                         resume=resume, live=live, callback=callback, steps=config.bc_steps)
+                         resume=resume, live=live, callback=callback, steps=config.bc_steps, log_every=config.log_every,
+                         checkpoint_every=config.checkpoint_every)
             told["spent"] = float(init.history["seconds"].iloc[-1])
         begin = (init,)
     curve = None

@@ -20,6 +20,7 @@ class ILQLConfig(ValueConfig):
     """Settings of ILQL."""
 
     steps: int = 600  # gradient steps
+    learning_rate: float = 1e-3  # peak: at twice that, V may overshoot, and what it lifts does not come down again
     tau: float = 0.7  # expectile: .5 is the mean over the data's actions, towards 1 their maximum
     polyak: float = 0.05  # how far the target network follows the online one in a step
 
@@ -79,11 +80,10 @@ def batch_loss(networks: Networks, batch: TokenBatch, config: ILQLConfig) -> tup
     only, and of the target's Q just the taken token is made.
     """
     steps, values, target, scale = batch.steps(following=True), networks.values, networks.target, config.reward_scale
-    hidden = read(values, steps.inputs)
-    states = hidden.index_select(0, steps.state)
+    states, following = read(values, steps.inputs, torch.cat([steps.state, steps.next_state])).chunk(2)
     with torch.no_grad():
-        v_next = values.v(hidden.index_select(0, steps.next_state))[:, 0].float()
-        lagged = read(target, steps.inputs).index_select(0, steps.state)
+        v_next = values.v(following)[:, 0].float()
+        lagged = read(target, steps.inputs, steps.state)
         q_target = torch.stack([_taken_value(q, lagged, steps.tokens) for q in target.q]).amin(0).float()
     loss, logged = ilql_loss(torch.stack([q(states) for q in values.q]).float(), values.v(states)[:, 0].float(), v_next, q_target,
                              steps.tokens, steps.rewards * scale, steps.terminal, steps.weight, batch.normalizer,

@@ -10,7 +10,6 @@ import argparse
 import platform
 import time
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -18,10 +17,9 @@ from lmrl_lab.agent import Agent
 from lmrl_lab.algorithms import train
 from lmrl_lab.data import generate, write_atomically
 from lmrl_lab.env import TASKS
-from lmrl_lab.episode import Turn
 from lmrl_lab.evaluation import evaluate
 from lmrl_lab.results import FOLDER
-from lmrl_lab.tasks import maze
+from lmrl_lab.tasks import maze, maze_tables
 
 
 def maze_bc(seeds: list[int]) -> dict[str, pd.DataFrame]:
@@ -30,32 +28,71 @@ def maze_bc(seeds: list[int]) -> dict[str, pd.DataFrame]:
     for task in ("maze-fo", "maze-po"):
         for algorithm in ("bc", "filtered_bc"):
             for seed in seeds:
-                episodes = generate(task, seed=seed)
-                begin = time.process_time()
-                agent = train(algorithm, task, episodes, seed=seed)
-                seconds = time.process_time() - begin
-                score = evaluate(agent, task, seed=seed)
-                exact = exact_return(agent) if task == "maze-fo" else float("nan")
-                rows.append({"task": task, "algorithm": algorithm, "seed": seed, "exact_return": exact,
-                             "mean_return": score.mean_return, "normalized": score.normalized,
-                             "exact_normalized": TASKS[task].references.normalize(exact),
-                             "interval_low": score.interval[0], "interval_high": score.interval[1],
-                             "success_rate": score.success_rate, "invalid_rate": score.invalid_rate, "cpu_seconds": seconds})
-                curves.append(agent.history.assign(task=task, algorithm=algorithm, seed=seed).drop(columns="seconds"))
-                print(f"{task} {algorithm} seed {seed}: {score} ({seconds:.0f} CPU s)", flush=True)
+                agent, row = cell(task, algorithm, seed)
+                rows.append(row)
+                curves.append(curve(agent, row))
                 if seed == seeds[0]:
                     agent.save(FOLDER / f"{algorithm}-{task}")
     return {"maze_bc": pd.DataFrame(rows), "maze_bc_curves": pd.concat(curves)}
 
 
-def exact_return(agent: Agent) -> float:
-    """Expected return over the starts of the double T of an agent that sees the last observation only."""
-    of = maze.maze()
-    contexts = [[Turn(text + "\n", False)] for text in of.observations("full")]
-    return maze.mean_return(np.array(agent.action_probabilities(contexts, [maze.ACTIONS] * len(contexts))), of)
+def maze_values(seeds: list[int]) -> dict[str, pd.DataFrame]:
+    """MC returns and ILQL at default settings: fully observed; partly observed with 2 earlier turns and with all of them."""
+    rows, curves = [], []
+    for task, context, names in (("maze-fo", "turn", ("mc", "ilql")), ("maze-po", 2, ("bc", "mc", "ilql")),
+                                 ("maze-po", "episode", ("mc", "ilql"))):
+        for seed in seeds:
+            bc, before = cell(task, "bc", seed, context)
+            for algorithm in names:
+                agent, row = (bc, before) if algorithm == "bc" else cell(task, algorithm, seed, context, bc)
+                rows.append(row)
+                curves.append(curve(agent, row))
+                if seed == seeds[0] and algorithm != "bc":
+                    agent.save(FOLDER / (f"{algorithm}-{task}" + "-2turns" * (context == 2)))
+    return {"maze_values": pd.DataFrame(rows), "maze_values_curves": pd.concat(curves)}
 
 
-EXPERIMENTS = {"maze_bc": maze_bc}
+def cell(task: str, algorithm: str, seed: int, context=None, init: Agent | None = None) -> tuple[Agent, dict]:
+    """Train and evaluate once at default settings; (agent, a row of the table). CPU seconds include those of `init`."""
+    episodes = generate(task, seed=seed)
+    begin = time.process_time()
+    agent = train(algorithm, task, episodes, seed=seed, context=context, init=init)
+    seconds = time.process_time() - begin + (init.history["seconds"].iloc[-1] if init else 0.0)
+    score = evaluate(agent, task, seed=seed)
+    exact = float("nan") if agent.context == "episode" else maze_tables.exact_return(agent)
+    row = {"task": task, "algorithm": algorithm, "context": agent.context, "seed": seed, "exact_return": exact,
+           "mean_return": score.mean_return, "normalized": score.normalized,
+           "exact_normalized": TASKS[task].references.normalize(exact), "interval_low": score.interval[0],
+           "interval_high": score.interval[1], "success_rate": score.success_rate, "invalid_rate": score.invalid_rate,
+           "greedy_return": evaluate(agent.with_decoding(temperature=0), task, seed=seed).mean_return, "cpu_seconds": seconds}
+    print(f"{task} {algorithm} {agent.context} seed {seed}: {score} ({seconds:.0f} CPU s)", flush=True)
+    return agent, row
+
+
+def curve(agent: Agent, row: dict) -> pd.DataFrame:
+    return agent.history.drop(columns="seconds").assign(**{k: row[k] for k in ("task", "algorithm", "context", "seed")})
+
+
+def maze_ceilings(seeds: list[int]) -> dict[str, pd.DataFrame]:
+    """What the data holds for a player with so many earlier turns on maze-po: tables at ILQL's fixed point, tilted as ILQL
+    is (beta), uniform where a context was never seen; "belief": the set of cells that fit the whole transcript."""
+    rows = []
+    for context in ("turn", 1, 2, 3, 4, 8, "belief"):
+        key, k = (maze_tables.belief_key(maze.maze()), 0) if context == "belief" else (None, 0 if context == "turn" else context)
+        for seed in seeds:
+            steps = maze_tables.steps_of(generate("maze-po", seed=seed), k, key)
+            for tau in (0.9, 0.99, 1.0):
+                values = maze_tables.expectile_values(steps, 0.99, tau)
+                policy = maze_tables.ContextPolicy(maze_tables.guided_policy(values, 4.0), k, key)
+                score = evaluate(policy, "maze-po", seed=seed)
+                rows.append({"context": context, "tau": tau, "beta": 4.0, "seed": seed, "contexts": len(values.index),
+                             "mean_return": score.mean_return, "interval_low": score.interval[0],
+                             "interval_high": score.interval[1], "success_rate": score.success_rate})
+            print(f"context {context} seed {seed}: {rows[-2]['mean_return']:.1f} at tau .99", flush=True)
+    return {"maze_ceilings": pd.DataFrame(rows)}
+
+
+EXPERIMENTS = {"maze_bc": maze_bc, "maze_values": maze_values, "maze_ceilings": maze_ceilings}
 
 
 def main() -> None:
