@@ -42,7 +42,7 @@ class TokenReport:
         batch = collate([pack(episode, codec, agent.context, gamma, ids=ids, next_state=False)], codec.pad_id)
         steps = batch.to(agent.policy_model.device).steps()
         with few_threads(agent.policy_model), torch.inference_mode():
-            self._hidden = _read(agent, steps.inputs, steps.state)
+            self._hidden = [hidden[steps.state] for hidden in _read(agent, steps.inputs, steps.places)]  # (N, width)
             self._tokens = steps.tokens
             parts = [self._measure(begin) for begin in range(0, len(steps.tokens), CHUNK)]
         columns = {"reward": steps.rewards, "return_to_go": steps.returns,

@@ -117,13 +117,14 @@ class Row:
 class Steps(NamedTuple):
     """The N action tokens of a batch, each one RL step, and what a network must read for them.
 
-    inputs: arguments of a trunk, whose output (rows, columns, width) is flattened to (places, width); state, next_state:
-    (N,) the places of s_t and of the next state (of s_t itself after a terminal step, where it is never used; None where
-    it was not asked for); tokens (N,) int64; rewards, returns (N,) in task units; terminal (N,) bool: the game ended
-    here by its own rules; weight (N,).
+    inputs: arguments of a trunk; places (M,): where in its output, counted through the rows, the M distinct states are
+    read; state, next_state (N,): which of these M is s_t, and which is the next state (after a terminal step s_t again,
+    never used; None where it was not asked for); tokens (N,) int64; rewards, returns (N,) in task units; terminal (N,)
+    bool: the game ended here by its own rules; weight (N,).
     """
 
     inputs: dict
+    places: torch.Tensor
     state: torch.Tensor
     next_state: torch.Tensor | None
     tokens: torch.Tensor
@@ -162,11 +163,17 @@ class TokenBatch:
         return replace(self, **moved)
 
     def steps(self, following: bool = False) -> Steps:
-        """The batch as RL steps, and the least that a network must read for them.
+        """The batch as RL steps, and the least that a network must read for them; made once and kept.
 
         `following`: also the next states. Where contexts repeat (several blocks a row), each distinct one is read once,
         and nothing is read after the last token that a step needs: neither changes a hidden state or a gradient.
         """
+        kept = self.__dict__.setdefault("_steps", {})
+        if following not in kept:
+            kept[following] = self._make_steps(following)
+        return kept[following]
+
+    def _make_steps(self, following: bool) -> Steps:
         rows, columns = self.action_mask.nonzero(as_tuple=True)
         last = torch.ones_like(rows, dtype=torch.bool)
         last[:-1] = rows[1:] != rows[:-1]
@@ -178,7 +185,9 @@ class TokenBatch:
         if following:
             needed[rows, after] = True
         inputs, place = self._distinct(needed)
-        return Steps(inputs, place[rows, state], place[rows, after] if following else None, self.input_ids[rows, columns],
+        read = torch.stack([place[rows, state], place[rows, after]] if following else [place[rows, state]])
+        places, which = torch.unique(read, return_inverse=True)
+        return Steps(inputs, places, which[0], which[1] if following else None, self.input_ids[rows, columns],
                      self.rewards[rows, columns], self.returns[rows, columns], terminal, self.weight[rows])
 
     def _distinct(self, needed: torch.Tensor) -> tuple[dict, torch.Tensor]:

@@ -124,13 +124,14 @@ def fit(networks: torch.nn.Module, loss: Loss, rows: Sequence[Row], config: Trai
             torch.set_rng_state(state["rng"])
             torch.cuda.set_rng_state_all(state["cuda_rng"])
             history, first, tokens, spent = state["history"], state["step"], state["tokens"], state["seconds"]
-        begin = time.process_time()
+        begin, batch = time.process_time(), None
         for step in range(first, config.steps):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, config)
-            batch = _share(rows, weights, step, config.batch_size or 256, seed, accelerator)
+            if batch is None or len(rows) > (config.batch_size or 256):  # else every step takes all the rows
+                batch = _share(rows, weights, step, config.batch_size or 256, seed, accelerator).to(accelerator.device)
             tokens += batch.normalizer * accelerator.num_processes
-            value, logged = module(batch.to(accelerator.device))
+            value, logged = module(batch)
             optimizer.zero_grad()
             accelerator.backward(value)
             norm = accelerator.clip_grad_norm_(module.parameters(), config.clip)

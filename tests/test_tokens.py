@@ -223,14 +223,12 @@ def test_steps_read_each_state_and_next_state_at_its_own_tokens(context, which, 
     for following in (False, True):
         steps = batch.steps(following)
         table, width = steps.inputs["input_ids"], steps.inputs["input_ids"].shape[1]
-
-        def read(place, table=table, width=width):
-            return table[place // width, :place % width + 1].tolist()
+        seen = [table[place // width, :place % width + 1].tolist() for place in steps.places.tolist()]
 
         states, after = contexts_of(batch)
-        assert [read(place) for place in steps.state.tolist()] == states
+        assert [seen[which] for which in steps.state.tolist()] == states
         if following:
-            found = [None if over else read(place) for place, over in zip(steps.next_state.tolist(), steps.terminal.tolist())]
+            found = [None if over else seen[which] for which, over in zip(steps.next_state.tolist(), steps.terminal.tolist())]
             assert found == after
         if context != "episode":  # nothing is read twice
             read_rows = [tuple(row) for row in table.tolist()]

@@ -40,7 +40,7 @@ def bc_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, 
 def batch_loss(model, batch: TokenBatch) -> tuple[torch.Tensor, dict]:
     """BC on a batch of packed rows, and the share of action tokens that the most likely token gets right."""
     steps = batch.steps()
-    logits = head(model)(read(model, steps.inputs, steps.state)).float()  # the head runs at the states only
+    logits = head(model)(read(model, steps.inputs, steps.places)).float().index_select(0, steps.state)
     loss = bc_loss(logits, steps.tokens, steps.weight, batch.normalizer)
     with torch.no_grad():
         accuracy = (steps.weight * (logits.argmax(-1) == steps.tokens)).sum() / batch.normalizer

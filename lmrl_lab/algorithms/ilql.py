@@ -11,7 +11,7 @@ from lmrl_lab.agent import Agent, Decoding
 from lmrl_lab.algorithms.returns import ValueConfig, cql_term, mean, taken, value_network
 from lmrl_lab.episode import Episode
 from lmrl_lab.models import ValueNetwork, read, seeded
-from lmrl_lab.tokens import TokenBatch, make_rows
+from lmrl_lab.tokens import Steps, TokenBatch, make_rows
 from lmrl_lab.training import check_length, fit, with_batch_size
 
 
@@ -76,25 +76,25 @@ class Networks(torch.nn.Module):
 def batch_loss(networks: Networks, batch: TokenBatch, config: ILQLConfig) -> tuple[torch.Tensor, dict]:
     """`ilql_loss` on a batch of packed rows.
 
-    One forward of the value trunk serves Q(s), V(s) and V(s'); the target's runs without gradient. Heads run at the states
-    only, and of the target's Q just the taken token is made.
+    One forward of the value trunk serves Q(s), V(s) and V(s'); the target's runs without gradient. Heads run at each
+    distinct state once, and of the target's Q just the tokens taken are made.
     """
     steps, values, target, scale = batch.steps(following=True), networks.values, networks.target, config.reward_scale
-    states, following = read(values, steps.inputs, torch.cat([steps.state, steps.next_state])).chunk(2)
+    hidden = read(values, steps.inputs, steps.places)  # (M, width): the distinct states
+    q = torch.stack([head(hidden) for head in values.q]).float().index_select(1, steps.state)  # (2, N, V)
+    v = values.v(hidden)[:, 0].float()  # (M,)
     with torch.no_grad():
-        v_next = values.v(following)[:, 0].float()
-        lagged = read(target, steps.inputs, steps.state)
-        q_target = torch.stack([_taken_value(q, lagged, steps.tokens) for q in target.q]).amin(0).float()
-    loss, logged = ilql_loss(torch.stack([q(states) for q in values.q]).float(), values.v(states)[:, 0].float(), v_next, q_target,
-                             steps.tokens, steps.rewards * scale, steps.terminal, steps.weight, batch.normalizer,
-                             gamma=config.gamma, tau=config.tau, cql=config.cql)
+        lagged = read(target, steps.inputs, steps.places)
+        q_target = torch.stack([_taken_value(head, lagged, steps) for head in target.q]).amin(0).float()
+    loss, logged = ilql_loss(q, v[steps.state], v[steps.next_state], q_target, steps.tokens, steps.rewards * scale,
+                             steps.terminal, steps.weight, batch.normalizer, gamma=config.gamma, tau=config.tau, cql=config.cql)
     return loss, {**logged, "q": logged["q"] / scale, "v": logged["v"] / scale}
 
 
-def _taken_value(head: torch.nn.Sequential, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """(N,) what `taken(head(hidden), tokens)` is, without the values of the other tokens."""
+def _taken_value(head: torch.nn.Sequential, hidden: torch.Tensor, steps: Steps) -> torch.Tensor:
+    """(N,) what `taken(head(hidden[steps.state]), steps.tokens)` is, without the values of the other tokens."""
     last = head[-1]
-    return (head[:-1](hidden) * last.weight[tokens]).sum(-1) + last.bias[tokens]
+    return (head[:-1](hidden)[steps.state] * last.weight[steps.tokens]).sum(-1) + last.bias[steps.tokens]
 
 
 def train_ilql(task: str, episodes: list[Episode], start: Agent, config: ILQLConfig, seed: int = 0, **run) -> Agent:

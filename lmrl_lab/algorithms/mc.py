@@ -36,9 +36,9 @@ def mc_loss(q: torch.Tensor, tokens: torch.Tensor, returns: torch.Tensor, weight
 
 
 def batch_loss(values: ValueNetwork, batch: TokenBatch, config: MCConfig) -> tuple[torch.Tensor, dict]:
-    """`mc_loss` on a batch of packed rows: one forward of the value trunk, the head at the states only."""
+    """`mc_loss` on a batch of packed rows: one forward of the value trunk, the head at each distinct state once."""
     steps = batch.steps()
-    q = values.q[0](read(values, steps.inputs, steps.state)).float()
+    q = values.q[0](read(values, steps.inputs, steps.places)).float().index_select(0, steps.state)
     loss, logged = mc_loss(q, steps.tokens, steps.returns * config.reward_scale, steps.weight, batch.normalizer, cql=config.cql)
     return loss, {**logged, "q": logged["q"] / config.reward_scale}
 
