@@ -98,32 +98,76 @@ class Session:
         With values: the policy's logits + beta * Q.
         """
         sizes = np.array([len(piece) for piece in pieces])
-        width, device = int(sizes.max()), self.model.device
-        if (self.lengths + sizes).max() > self.limit:
-            raise ValueError(f"the transcript has outgrown the model's {self.limit} positions; "
-                             "train and play with a shorter context, say context=4 (turns)")
+        width = int(sizes.max())
+        self._check(self.lengths + sizes)
         ids = np.zeros((len(sizes), width), np.int64)
         ids[np.arange(width) < sizes[:, None]] = np.concatenate([np.asarray(piece, np.int64) for piece in pieces])
-        columns = torch.from_numpy(self.lengths[:, None] + np.arange(width)).to(device)
-        used = int(self.lengths.max()) + width
-        # a 4D float mask is the one kind that every attention kernel reads alike
-        hidden_columns = torch.arange(used, device=device) > columns[:, :, None]  # (rows, new tokens, columns)
-        mask = torch.zeros(hidden_columns.shape, device=device, dtype=self.model.dtype)
-        mask.masked_fill_(hidden_columns, torch.finfo(self.model.dtype).min)
+        columns = self.lengths[:, None] + np.arange(width)
+        seen = np.arange(int(self.lengths.max()) + width) <= columns[:, :, None]  # (rows, new tokens, columns)
+        rows, last = np.arange(len(sizes)), np.maximum(sizes - 1, 0)
+        logits, self.q = self._run(ids, columns, columns, seen, rows, last)
         self.lengths = self.lengths + sizes
-        last = torch.from_numpy(np.maximum(sizes - 1, 0)).to(device)
+        return logits
+
+    @torch.inference_mode()
+    def score(self, logits: torch.Tensor, spelled: Sequence[Sequence[Sequence[int]]],
+              ) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
+        """For each row, whose last `feed` gave `logits`, and each of its actions, given as token ids: (log-probability of
+        the action, Q at its last token or None without values).
+
+        All actions of all rows are read in one pass, side by side behind the row's tokens; none sees another, and nothing of
+        them is kept.
+        """
+        first, flat = torch.log_softmax(logits.float(), -1), [(n, ids) for n, row in enumerate(spelled) for ids in row]
+        starts = torch.tensor([ids[0] for _, ids in flat], device=first.device)
+        rows = torch.tensor([n for n, _ in flat], device=first.device)
+        scores, q = first[rows, starts].clone(), None if self.q is None else self.q[rows, starts].clone()
+        width = max((sum(len(ids) - 1 for ids in row) for row in spelled), default=0)
+        if width:
+            shape = (len(spelled), width)
+            ids, depth, owner, place = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.full(shape, -1), np.arange(width)
+            followers, begin = [], [0] * len(spelled)  # (row, place, next token, which action)
+            for a, (n, tokens) in enumerate(flat):
+                part = slice(begin[n], begin[n] + len(tokens) - 1)
+                ids[n, part], depth[n, part], owner[n, part] = tokens[:-1], range(len(tokens) - 1), a
+                followers += [(n, begin[n] + d, tokens[d + 1], a) for d in range(len(tokens) - 1)]
+                begin[n] = part.stop
+            self._check(self.lengths + depth.max(1) + 1)
+            at = np.arange(int(self.lengths.max()) + width) - self.lengths[:, None]  # (rows, columns), < 0: the row's own tokens
+            behind = np.take_along_axis(owner, at.clip(0, width - 1), 1)
+            seen = (at < 0)[:, None] | ((at[:, None] <= place[:, None]) & (behind[:, None] == owner[:, :, None]))
+            n, at, tokens, a = np.array(followers).T
+            after, values = self._run(ids, self.lengths[:, None] + place, self.lengths[:, None] + depth, seen, n, at)
+            ends = np.flatnonzero(np.append(a[1:] != a[:-1], True))  # the last token of each action
+            a, tokens, ends = (torch.from_numpy(x).to(first.device) for x in (a, tokens, ends))
+            scores.index_add_(0, a, torch.log_softmax(after.float(), -1).gather(1, tokens[:, None])[:, 0])
+            if q is not None:
+                q[a[ends]] = values[ends, tokens[ends]]
+        sizes = [len(row) for row in spelled]
+        return list(zip(scores.split(sizes), [None] * len(sizes) if q is None else q.split(sizes), strict=True))
+
+    def _check(self, lengths: np.ndarray) -> None:
+        if lengths.max() > self.limit:
+            raise ValueError(f"the transcript has outgrown the model's {self.limit} positions; "
+                             "train and play with a shorter context, say context=4 (turns)")
+
+    def _run(self, ids: np.ndarray, columns: np.ndarray, positions: np.ndarray, seen: np.ndarray, rows: np.ndarray,
+             places: np.ndarray) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """New tokens, all (rows, new tokens): where their keys go, their positions, `seen` (rows, new tokens, columns): which
+        columns each may look at. Logits, guided if there are values, and Q at (rows, places), each (n, vocabulary)."""
+        device, dtype = self.model.device, self.model.dtype
+        ids, columns, positions, seen, rows, places = (
+            torch.from_numpy(x).to(device) for x in (ids, columns, positions.clip(max=self.limit - 1), seen, rows, places))
+        # a 4D float mask is the one kind that every attention kernel reads alike
+        mask = torch.zeros(seen.shape, device=device, dtype=dtype).masked_fill_(~seen, torch.finfo(dtype).min)[:, None]
         said = []
         for network, layers in zip(self.networks, self.caches, strict=True):
             for layer in layers:
-                layer.columns, layer.used = columns, used
-            hidden = trunk(network)(input_ids=torch.from_numpy(ids).to(device), attention_mask=mask[:, None], use_cache=True,
-                                    position_ids=columns.clamp(max=self.limit - 1),
+                layer.columns, layer.used = columns, seen.shape[2]
+            hidden = trunk(network)(input_ids=ids, attention_mask=mask, use_cache=True, position_ids=positions,
                                     past_key_values=Cache(layers=layers)).last_hidden_state
-            said.append(head(network)(hidden[torch.arange(len(sizes), device=device), last]))
-        if self.values is None:
-            return said[0]
-        self.q = said[1]
-        return said[0] + self.beta * self.q
+            said.append(head(network)(hidden[rows, places]))
+        return (said[0], None) if self.values is None else (said[0] + self.beta * said[1], said[1])
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep these rows, in this order; a row may be taken several times."""
@@ -131,19 +175,10 @@ class Session:
             return
         index = np.asarray(rows, np.int64)
         self.lengths, places = self.lengths[index], torch.from_numpy(index).to(self.model.device)
+        self.q = None if self.q is None else self.q[places]
         for layer in (layer for layers in self.caches for layer in layers):
             if layer.is_initialized:
                 layer.keys, layer.values = layer.keys.index_select(0, places), layer.values.index_select(0, places)
-
-    def copies(self, row: int, times: int) -> Session:
-        """A new session in which one row stands several times."""
-        new = Session(self.model, len(self.lengths), self.values, self.beta)
-        new.lengths = self.lengths
-        for mine, theirs in zip(sum(new.caches, []), sum(self.caches, []), strict=True):
-            mine.lazy_initialization(theirs.keys, theirs.values)
-            mine.keys, mine.values = theirs.keys, theirs.values
-        new.select([row] * times)
-        return new
 
 
 class Agent:
@@ -246,7 +281,7 @@ class Agent:
         """Draw among legal actions of several tokens, each scored by all of its tokens."""
         chosen = []
         spelled = [[self.codec.action_ids(action) for action in actions] for actions in legal]
-        for n, (scores, _) in enumerate(_score_spelled(session, logits, spelled)):
+        for n, (scores, _) in enumerate(session.score(logits, spelled)):
             temperature = self.decoding.temperature
             total = torch.logsumexp(scores / (temperature or 1.0), 0)
             k = int(scores.argmax()) if not temperature else _inverse_cdf((scores / temperature)[None], [rngs[n]])[0]
@@ -310,7 +345,7 @@ class Agent:
         windows = [self._window(_retold(turns)) for turns in contexts]
         with few_threads(self.policy_model):
             session = self._new_session(len(windows), with_values=True)
-            found = _score_spelled(session, session.feed(windows), spelled)
+            found = session.score(session.feed(windows), spelled)
         return [(scores.cpu().double().numpy(), None if q is None else q.cpu().double().numpy()) for scores, q in found]
 
     def action_probabilities(self, contexts: Sequence[Sequence[Turn]], legal: Sequence[Sequence[str]]) -> list[np.ndarray]:
@@ -397,27 +432,6 @@ def load_agent(folder: str | os.PathLike) -> Agent:
             raise ValueError(f"the agent in {folder} was changed or cut: {file} is not the file that was saved")
     model, codec = pretrained_model(folder / "policy", card)
     return Agent(model, codec, card.id, context, decoding, name, value and load_values(folder / "value", value))
-
-
-def _score_spelled(session: Session, logits: torch.Tensor, spelled: Sequence[Sequence[Sequence[int]]],
-                   ) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
-    """A row of a session whose `feed` just gave `logits`: (log-probability, Q at the last token) of each of its actions."""
-    first = torch.log_softmax(logits.float(), -1)
-    out = []
-    for n, row in enumerate(spelled):
-        begin = [ids[0] for ids in row]
-        scores, q = first[n, begin].clone(), None if session.q is None else session.q[n, begin].clone()
-        longest = max(map(len, row), default=1)
-        copy = session.copies(n, len(row)) if longest > 1 else None  # the cache is copied once for each of its actions
-        for depth in range(1, longest):
-            after = torch.log_softmax(copy.feed([ids[depth - 1:depth] if len(ids) > depth else () for ids in row]).float(), -1)
-            for a, ids in enumerate(row):
-                if len(ids) > depth:
-                    scores[a] += after[a, ids[depth]]
-                    if q is not None:
-                        q[a] = copy.q[a, ids[depth]]
-        out.append((scores, q))
-    return out
 
 
 def _retold(turns: Sequence[Turn]) -> list[Turn]:

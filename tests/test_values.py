@@ -253,6 +253,34 @@ def test_guided_actions_of_several_tokens_equal_the_reference(few):
     assert_same_games(short_games(agent, steps=4), short_games(ReferenceAgent(agent), steps=4))
 
 
+@pytest.mark.parametrize("context", ["episode", 1])
+def test_all_actions_of_all_rows_scored_in_one_pass_equal_a_forward_for_each(few, context):
+    """Ragged transcripts, actions of one to many tokens; then the games go on as if nothing had been scored."""
+    codec = bpe_codec()
+    model = tiny_model(lab.TASKS["maze-po"], "episode", seed=2)[0]
+    model.resize_token_embeddings(codec.vocab_size)
+    values = awake(ValueNetwork(copy.deepcopy(trunk(model)), codec.vocab_size, 2, True, reward_scale=0.1))
+    agent = Agent(model, codec, "maze-po", context, Decoding(beta=0.5), value_model=values)
+    contexts = [few[0].turns[:1], few[1].turns[:5], few[2].turns[:3]]
+    spelled = [[codec.action_ids(a) for a in ("move up", "x", "move down, said at length")], [codec.action_ids("move left")],
+               [(7,), codec.action_ids("move right"), codec.action_ids("move up")]]
+    for turns, row, (scores, q) in zip(contexts, spelled, agent.score_actions(contexts, spelled), strict=True):
+        before = list(agent._window(turns))
+        for ids, score, value in zip(row, scores, q, strict=True):
+            with torch.no_grad():
+                seen = {"input_ids": torch.tensor([[*before, *ids]]), "use_cache": False}
+                every = values.min_q(values.body(**seen).last_hidden_state[0])
+                logp = torch.log_softmax(model(**seen).logits[0] + 0.5 * every, -1)
+            at = range(len(before) - 1, len(before) - 1 + len(ids))
+            assert score == pytest.approx(sum(float(logp[t, token]) for t, token in zip(at, ids, strict=True)), abs=1e-4)
+            assert value == pytest.approx(float(every[at[-1], ids[-1]]), abs=1e-4)
+    greedy = agent.with_decoding(temperature=0, legal_only=True)
+    for episode in short_games(greedy, steps=4, games=3):
+        for t in range(0, len(episode.turns) - 1, 2):
+            [best, *_] = agent.top_actions(episode.turns[:t + 1], lab.TASKS["maze-po"].actions)
+            assert episode.turns[t + 1].text == best["action"]
+
+
 def test_values_of_actions_are_the_smaller_head_in_task_units(trained):
     agent = trained["maze-fo", "turn"]
     turns = [Turn(lab.make("maze-fo").reset(seed=1)[0], False)]

@@ -6,17 +6,23 @@ lowest and the highest, beside the machine's own rate for matrix products in tha
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
+from dataclasses import replace
 
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 import lmrl_lab as lab
-from lmrl_lab.agent import Agent
+from lmrl_lab.agent import Agent, Decoding
 from lmrl_lab.algorithms.bc import batch_loss
+from lmrl_lab.algorithms.ilql import ILQLConfig, Networks
+from lmrl_lab.algorithms.ilql import batch_loss as ilql_loss
 from lmrl_lab.episode import Turn
-from lmrl_lab.models import tiny_model
+from lmrl_lab.models import ValueNetwork, seeded, tiny_model
 from lmrl_lab.tokens import collate, make_rows, pack
+from tests.test_tokens import bpe_codec
 
 ENVS, TURNS = 128, 20
 
@@ -70,7 +76,7 @@ def play_cached(agent: Agent, starts: list[str], answers: list[list[str]], infos
 
 
 @torch.inference_mode()
-def play_generate(agent: Agent, starts: list[str], answers: list[list[str]]) -> list[list[str]]:
+def play_generate(agent: Agent, starts: list[str], answers: list[list[str]], new_tokens: int = 1) -> list[list[str]]:
     """The usual way: transformers' generate() on the whole transcript, left-padded, at every turn."""
     model, codec = agent.policy_model, agent.codec
     histories, said, observations = [[] for _ in starts], [], starts
@@ -82,7 +88,8 @@ def play_generate(agent: Agent, starts: list[str], answers: list[list[str]]) -> 
         width = max(map(len, contexts))
         ids = torch.tensor([[codec.pad_id] * (width - len(c)) + c for c in contexts])
         mask = torch.tensor([[0] * (width - len(c)) + [1] * len(c) for c in contexts])
-        out = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=1, do_sample=False, pad_token_id=codec.pad_id)
+        out = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=new_tokens, do_sample=False,
+                             pad_token_id=codec.pad_id)
         actions = [codec.decode_action(row[width:].tolist()) for row in out]
         for history, action, row in zip(histories, actions, out, strict=True):
             history.append(Turn(action, True, token_ids=row[width:].tolist()))
@@ -91,14 +98,18 @@ def play_generate(agent: Agent, starts: list[str], answers: list[list[str]]) -> 
     return said
 
 
+def recorded(task: str) -> tuple[list[str], list[list[str]], list[dict]]:
+    """What ENVS games say first, what they say after each turn, and their infos."""
+    episodes = [e for e in lab.generate(task, 400, seed=9) if len(e.actions) >= TURNS][:ENVS]
+    return ([e.observations[0] for e in episodes], [[e.observations[turn + 1] for e in episodes] for turn in range(TURNS)],
+            [{"legal_actions": lab.TASKS[task].actions}] * ENVS)
+
+
 def rollouts(task: str) -> None:
     """The answers are recorded beforehand, so that only the deciding is timed; both sides see the same transcripts."""
     trained = lab.train("bc", task, lab.generate(task, 200, seed=9), seed=9, context="episode", steps=30)
     trained = trained.with_decoding(temperature=0)
-    episodes = [e for e in lab.generate(task, 400, seed=9) if len(e.actions) >= TURNS][:ENVS]
-    starts = [e.observations[0] for e in episodes]
-    answers = [[e.observations[turn + 1] for e in episodes] for turn in range(TURNS)]
-    infos = [{"legal_actions": lab.TASKS[task].actions}] * ENVS
+    starts, answers, infos = recorded(task)
     assert play_cached(trained, starts, answers, infos) == play_generate(trained, starts, answers), "actions differ"
     ratio(f"{task}, {ENVS} games x {TURNS} turns, greedy: cache kept across turns / generate()",
           lambda: play_generate(trained, starts, answers), lambda: play_cached(trained, starts, answers, infos))
@@ -133,6 +144,54 @@ def packed_training() -> None:
     print(f"{'maze-fo: distinct rows with counts for the steps of 1,240 games':66} {len(rows)} for {steps:,.0f}")
 
 
+def constrained() -> None:
+    """Actions of three tokens, spelled by a byte-level BPE: the four legal ones scored in one pass against generate()."""
+    codec = bpe_codec()
+    with seeded(0):
+        model = GPT2LMHeadModel(GPT2Config(vocab_size=codec.vocab_size, n_positions=2048, n_layer=2, n_embd=64, n_head=4,
+                                           initializer_range=0.15, bos_token_id=None, eos_token_id=None))
+    assert {len(codec.action_ids(action)) for action in lab.TASKS["maze-po"].actions} == {3}
+    agent, (starts, answers, infos) = Agent(model, codec, "maze-po", "episode", Decoding(0, legal_only=True)), recorded("maze-po")
+    ratio(f"byte-level BPE, {ENVS} games x {TURNS} turns: legal actions in one pass a turn / generate()",
+          lambda: play_generate(agent, starts, answers, 3), lambda: play_cached(agent, starts, answers, infos), rounds=3)
+
+
+def ilql_training() -> None:
+    """A gradient step of ILQL against one of the same trunk as a plain language model, on the same 16 games."""
+    model, codec = tiny_model(lab.TASKS["maze-po"], "episode", seed=0)
+    episodes = [e for e in lab.generate("maze-po", 200, seed=9) if len(e.actions) >= TURNS][:16]
+    for episode in episodes:
+        del episode.turns[2 * TURNS + 1:]
+        episode.terminated, episode.truncated = False, True
+    config, batch = ILQLConfig(), collate([pack(e, codec, "episode", 0.99) for e in episodes])
+    labels = batch.input_ids.masked_fill(batch.block < 0, -100)
+    networks = Networks(ValueNetwork(copy.deepcopy(model.base_model), codec.vocab_size, 2, True, config.reward_scale))
+
+    def step(module, loss, after=lambda: None):
+        optimizer = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], fused=True)
+
+        def run():
+            optimizer.zero_grad()
+            loss().backward()
+            torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+            optimizer.step()
+            after()
+        return lambda: [run() for _ in range(10)]
+
+    ratio(f"time of an ILQL step / a language-model step, 16 games x {TURNS} turns",
+          step(networks, lambda: ilql_loss(networks, replace(batch), config)[0], lambda: networks.follow(0.05)),
+          step(model, lambda: model(input_ids=batch.input_ids, labels=labels, use_cache=False).loss))
+
+
+def guided_rollouts() -> None:
+    for task in ("maze-po", "maze-fo"):
+        agent = lab.train("ilql", task, lab.generate(task, 200, seed=9), seed=9, context="episode", steps=10, bc_steps=10)
+        agent, (starts, answers, infos) = agent.with_decoding(temperature=0), recorded(task)
+        plain = agent.with_decoding(beta=0.0)
+        ratio(f"{task}, {ENVS} games x {TURNS} turns: time of value-guided / plain decoding",
+              lambda agent=agent, games=(starts, answers, infos): play_cached(agent, *games),
+              lambda plain=plain, games=(starts, answers, infos): play_cached(plain, *games))
+
 
 def same_contexts_once() -> None:
     agent = lab.train("bc", "maze-fo", lab.generate("maze-fo", 200, seed=9), seed=9, steps=30)
@@ -158,7 +217,10 @@ def main() -> None:
     for task in ("maze-po", "maze-fo"):
         rollouts(task)
     same_contexts_once()
+    constrained()
+    guided_rollouts()
     packed_training()
+    ilql_training()
 
 
 if __name__ == "__main__":

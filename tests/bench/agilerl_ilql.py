@@ -30,6 +30,7 @@ import copy
 import statistics
 import time
 import warnings
+from dataclasses import replace  # of a batch: a copy that has not kept its `steps`
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -121,7 +122,8 @@ def compare(layers: int, width: int, rounds: int) -> None:
     labels, tokens = batch.input_ids.masked_fill(batch.block < 0, -100), int((batch.block >= 0).sum())
     steps = {
         "plain": our_step(model, lambda: model(input_ids=batch.input_ids, labels=labels, use_cache=False).loss),
-        "ours": our_step(networks, lambda: batch_loss(networks, batch, CONFIG)[0], lambda: networks.follow(CONFIG.polyak)),
+        "ours": our_step(networks, lambda: batch_loss(networks, replace(batch), CONFIG)[0],
+                         lambda: networks.follow(CONFIG.polyak)),
         "AgileRL, values only": agilerl_step(batch, codec, layers, width, policy=False),
         "AgileRL, values only, fused AdamW": agilerl_step(batch, codec, layers, width, policy=False, fused=True),
         "AgileRL, values and policy": agilerl_step(batch, codec, layers, width, policy=True)}
