@@ -61,15 +61,16 @@ class _RowLayer(DynamicLayer):
     """Keys and values of one layer, (rows, heads, columns, width); each row goes on where its own tokens end."""
 
     columns: torch.Tensor  # (rows, new tokens): where the new keys go
-    used: int  # how many columns there are then; what a row has beyond its own tokens is nobody's
+    room: int  # how many columns there are; what a row has beyond its own tokens is nobody's
 
     def update(self, key_states, value_states, *args, **kwargs):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
             self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
         rows = torch.arange(len(key_states), device=key_states.device)[:, None]
-        self.keys, self.values = (torch.nn.functional.pad(kept, (0, 0, 0, self.used - kept.shape[2]))
-                                  for kept in (self.keys, self.values))
+        if self.room > self.keys.shape[2]:
+            self.keys, self.values = (torch.nn.functional.pad(kept, (0, 0, 0, self.room - kept.shape[2]))
+                                      for kept in (self.keys, self.values))
         self.keys[rows, :, self.columns] = key_states.transpose(1, 2)
         self.values[rows, :, self.columns] = value_states.transpose(1, 2)
         return self.keys, self.values
@@ -88,7 +89,7 @@ class Session:
         self.networks = [model] if values is None else [model, values]
         self.caches = [[_RowLayer() for _ in range(net.config.num_hidden_layers)] for net in self.networks]
         self.lengths = np.zeros(rows, np.int64)
-        self.limit = max_positions(model)
+        self.limit, self.room = max_positions(model), 0
         self.q: torch.Tensor | None = None  # (rows, vocabulary) after the last `feed`, in task units
 
     @torch.inference_mode()
@@ -103,7 +104,7 @@ class Session:
         ids = np.zeros((len(sizes), width), np.int64)
         ids[np.arange(width) < sizes[:, None]] = np.concatenate([np.asarray(piece, np.int64) for piece in pieces])
         columns = self.lengths[:, None] + np.arange(width)
-        seen = np.arange(int(self.lengths.max()) + width) <= columns[:, :, None]  # (rows, new tokens, columns)
+        seen = np.arange(self._make_room(width)) <= columns[:, :, None]  # (rows, new tokens, columns)
         rows, last = np.arange(len(sizes)), np.maximum(sizes - 1, 0)
         logits, self.q = self._run(ids, columns, columns, seen, rows, last)
         self.lengths = self.lengths + sizes
@@ -133,7 +134,7 @@ class Session:
                 followers += [(n, begin[n] + d, tokens[d + 1], a) for d in range(len(tokens) - 1)]
                 begin[n] = part.stop
             self._check(self.lengths + depth.max(1) + 1)
-            at = np.arange(int(self.lengths.max()) + width) - self.lengths[:, None]  # (rows, columns), < 0: the row's own tokens
+            at = np.arange(self._make_room(width)) - self.lengths[:, None]  # (rows, columns), < 0: the row's own tokens
             behind = np.take_along_axis(owner, at.clip(0, width - 1), 1)
             seen = (at < 0)[:, None] | ((at[:, None] <= place[:, None]) & (behind[:, None] == owner[:, :, None]))
             n, at, tokens, a = np.array(followers).T
@@ -145,6 +146,13 @@ class Session:
                 q[a[ends]] = values[ends, tokens[ends]]
         sizes = [len(row) for row in spelled]
         return list(zip(scores.split(sizes), [None] * len(sizes) if q is None else q.split(sizes), strict=True))
+
+    def _make_room(self, width: int) -> int:
+        """Columns enough for so many new tokens; some are made ahead, since keys are copied when they grow."""
+        needed = int(self.lengths.max()) + width
+        if needed > self.room:
+            self.room = needed + needed // 8
+        return self.room
 
     def _check(self, lengths: np.ndarray) -> None:
         if lengths.max() > self.limit:
@@ -163,7 +171,7 @@ class Session:
         said = []
         for network, layers in zip(self.networks, self.caches, strict=True):
             for layer in layers:
-                layer.columns, layer.used = columns, seen.shape[2]
+                layer.columns, layer.room = columns, seen.shape[2]
             hidden = trunk(network)(input_ids=ids, attention_mask=mask, use_cache=True, position_ids=positions,
                                     past_key_values=Cache(layers=layers)).last_hidden_state
             said.append(head(network)(hidden[rows, places]))
