@@ -22,7 +22,13 @@ button, shown = ipywidgets.Button(description="count"), ipywidgets.HTML("<b>0</b
 button.on_click(lambda _: setattr(shown, "value", f"<b>{1 + int(shown.value[3:-4])}</b>"))
 ipywidgets.VBox([button, shown])"""
 FETCH = "from IPython.display import HTML\nHTML('<img alt=a src=http://far.invalid/a.png>')"
+INSPECT = """
+import lmrl_lab as lab
+agent = lab.train("ilql", "maze-fo", lab.generate("maze-fo", 60, seed=3), seed=1, steps=20, bc_steps=20)
+_, episodes = lab.evaluate(agent, "maze-fo", episodes=1, return_episodes=True)
+lab.inspect_tokens(agent, episodes[0])"""
 TINY = {
+    "inspects.ipynb": [INSPECT],
     "works.ipynb": ["import time; time.sleep(1)\nprint('slept')", WIDGET],
     "raises.ipynb": ["1 / 0", "print('never')"],
     "leaks.ipynb": [FETCH, "import sys; print('careful', file=sys.stderr)", "print('VBox(children=())')"],
@@ -31,7 +37,7 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """JupyterLab on a copy of the notebooks, with three tiny ones beside them; a notebook's name -> its address."""
+    """JupyterLab on a copy of the notebooks, with four tiny ones beside them; a notebook's name -> its address."""
     home = tmp_path_factory.mktemp("jupyter")
     folder = home / "notebooks"
     shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns(".*"))
@@ -129,4 +135,27 @@ def test_the_first_notebook_runs_and_its_maze_is_played_by_keyboard_and_by_butto
     notebook.run_cell(compare)
     picture = notebook.page.locator(".jp-CodeCell").nth(compare).locator("img").last
     assert "you -11.0" in picture.get_attribute("alt")
+    assert notebook.problems() == []
+
+
+def test_the_tokens_of_a_game_are_looked_into_step_by_step(open_notebook):
+    """Buttons and the choice of a colour; what they change is said in words and drawn."""
+    notebook = open_notebook("inspects.ipynb")
+    notebook.run_all_cells(seconds=120)
+    assert notebook.problems() == []
+    page = notebook.page
+
+    def status():
+        return " ".join(page.get_by_role("status").last.inner_text().split())
+
+    first = status()
+    assert first.startswith("token 1 of ")
+    page.get_by_role("button", name="Next ▶").click()
+    notebook.wait_idle()
+    second = status()
+    assert second.startswith("token 2 of ") and "Q " in second and second != first
+    drawn = page.get_by_role("group", name="Tokens of turns").inner_text()
+    page.locator(".widget-dropdown select").select_option("probability, policy alone")
+    notebook.wait_idle()
+    assert page.get_by_role("group", name="Tokens of turns").inner_text() != drawn and status() == second
     assert notebook.problems() == []

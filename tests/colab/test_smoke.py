@@ -40,6 +40,8 @@ def test_widgets_open_in_a_kernel(tmp_path):
         setup_source(""),
         'game = lab.play("maze-fo")\ngame',
         'lab.replay(lab.generate("maze-fo", size=2, seed=0)[0])',
+        'data = lab.generate("maze-fo", size=20, seed=0)\n'
+        'lab.inspect_tokens(lab.train("mc", "maze-fo", data, steps=3, bc_steps=3), data[0])',
     ]
     notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
     NotebookClient(notebook, kernel_name="python3", timeout=120, resources={"metadata": {"path": tmp_path}}).execute()
