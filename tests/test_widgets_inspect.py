@@ -169,7 +169,8 @@ def test_of_a_long_turn_the_part_near_the_chosen_token_is_shown():
 
 
 def test_a_game_of_a_hundred_turns_is_drawn_quickly_and_briefly(trained):
-    view = inspect_tokens(*trained["maze-fo"])
+    games = lab.evaluate("random", "maze-fo", episodes=20, return_episodes=True)[1]
+    view = inspect_tokens(trained["maze-fo"][0], next(game for game in games if len(game.actions) == 100))
     view.go(40)
     assert len(view.places) == 100 and len(html_of(view)) < 40_000 and len(view._repr_mimebundle_()["text/html"]) < 60_000
     begin = time.process_time()
