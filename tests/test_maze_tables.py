@@ -170,10 +170,10 @@ def test_ilql_arrives_at_the_fixed_point_of_the_tables():
     """The network's Q and V on the fully observed maze against expectile value iteration on the same data."""
     episodes, of = lab.generate("maze-fo", 400, seed=5), maze()
     tables = t.expectile_values(t.steps_of(episodes), 0.9, 0.8)
-    agent = lab.train("ilql", "maze-fo", episodes, seed=0, steps=700, bc_steps=100, gamma=0.9, tau=0.8, cql=0.0)
+    agent = lab.train("ilql", "maze-fo", episodes, seed=0, steps=700, bc_steps=100, gamma=0.9, tau=0.8, cql=0.0, polyak=0.2)
     contexts = [[lab.Turn(of.full[i] + "\n", False)] for i in of.starts]
     spelled = [[agent.codec.action_ids(a) for a in ACTIONS]] * len(contexts)
     q = np.array([values for _, values in agent.score_actions(contexts, spelled)])
     rows = [tables.index[(of.full[i],)] for i in of.starts]
     gap = np.abs(q - tables.q[rows])[tables.counts[rows] > 20]
-    assert gap.size > 80 and gap.max() < 0.5 and gap.mean() < 0.1  # values lie between 0 and -7; CQL is off
+    assert gap.size > 80 and gap.max() < 0.3 and gap.mean() < 0.1  # values lie between 0 and -9.3; CQL is off
