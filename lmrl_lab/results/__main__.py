@@ -47,7 +47,7 @@ def maze_values(seeds: list[int]) -> dict[str, pd.DataFrame]:
                 agent, row = (bc, before) if algorithm == "bc" else cell(task, algorithm, seed, context, bc)
                 rows.append(row)
                 curves.append(curve(agent, row))
-                if seed == seeds[0] and algorithm != "bc":
+                if seed == seeds[0] and algorithm != "bc" and context != "episode":  # agents of 1 MB at most are committed
                     agent.save(FOLDER / (f"{algorithm}-{task}" + "-2turns" * (context == 2)))
     return {"maze_values": pd.DataFrame(rows), "maze_values_curves": pd.concat(curves)}
 
