@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from lmrl_lab.algorithms.bc import batch_loss, bc_loss
 from lmrl_lab.models import tiny_model
 from lmrl_lab.tasks import maze as m
 from lmrl_lab.tokens import collate, make_rows, pack
-from lmrl_lab.training import TrainConfig, batch_indices, fit, learning_rate
+from lmrl_lab.training import TrainConfig, batch_indices, fit, learning_rate, with_batch_size
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +127,20 @@ def test_batches_cover_every_row_once_an_epoch_and_depend_on_nothing_but_the_ste
     assert sorted(taken[:10]) == sorted(taken[10:]) == list(range(10))
     assert batch_indices(2, equal, 4, 3).tolist() == batch_indices(2, equal, 4, 3).tolist()
     assert batch_indices(7, equal, 10, 3).tolist() == list(range(10))
+
+
+def test_the_default_batch_is_everything_where_steps_repeat():
+    def size(rows, context, config=None):
+        return with_batch_size(config or TrainConfig(), context, rows).batch_size
+
+    rows = make_rows(lab.generate("maze-fo", 40, seed=6), tiny_model(lab.TASKS["maze-fo"], "turn")[1], "turn")
+    assert sum(row.weight for row in rows) > 8 * len(rows) and size(rows, "turn") == len(rows)
+    assert size(rows, "episode") == 16 and size(rows, "turn", TrainConfig(batch_size=7)) == 7
+    for row in rows:
+        row.weight = 1.0
+    assert size(rows, "turn") == 256
+    few_times = [replace(row, weight=100.0) for row in rows] * (2048 // len(rows) + 1)
+    assert size(few_times, "turn") == 256  # too many to read in every step
 
 
 def test_rows_with_counts_are_drawn_in_proportion():
