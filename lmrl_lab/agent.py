@@ -23,12 +23,14 @@ from lmrl_lab.env import TASKS
 from lmrl_lab.episode import Turn
 from lmrl_lab.models import (
     ValueNetwork,
+    check_positions,
     check_trunk_and_head,
     few_threads,
     head,
     load_values,
     max_positions,
     pretrained_model,
+    read,
     save_values,
     save_weights,
     trunk,
@@ -89,7 +91,7 @@ class Session:
         self.networks = [model] if values is None else [model, values]
         self.caches = [[_RowLayer() for _ in range(net.config.num_hidden_layers)] for net in self.networks]
         self.lengths = np.zeros(rows, np.int64)
-        self.limit, self.room = max_positions(model), 0
+        self.room = 0
         self.q: torch.Tensor | None = None  # (rows, vocabulary) after the last `feed`, in task units
 
     @torch.inference_mode()
@@ -100,7 +102,7 @@ class Session:
         """
         sizes = np.array([len(piece) for piece in pieces])
         width = int(sizes.max())
-        self._check(self.lengths + sizes)
+        check_positions(self.model, int((self.lengths + sizes).max()))
         ids = np.zeros((len(sizes), width), np.int64)
         ids[np.arange(width) < sizes[:, None]] = np.concatenate([np.asarray(piece, np.int64) for piece in pieces])
         columns = self.lengths[:, None] + np.arange(width)
@@ -133,7 +135,7 @@ class Session:
                 ids[n, part], depth[n, part], owner[n, part] = tokens[:-1], range(len(tokens) - 1), a
                 followers += [(n, begin[n] + d, tokens[d + 1], a) for d in range(len(tokens) - 1)]
                 begin[n] = part.stop
-            self._check(self.lengths + depth.max(1) + 1)
+            check_positions(self.model, int((self.lengths + depth.max(1) + 1).max()))
             at = np.arange(self._make_room(width)) - self.lengths[:, None]  # (rows, columns), < 0: the row's own tokens
             behind = np.take_along_axis(owner, at.clip(0, width - 1), 1)
             seen = (at < 0)[:, None] | ((at[:, None] <= place[:, None]) & (behind[:, None] == owner[:, :, None]))
@@ -154,18 +156,14 @@ class Session:
             self.room = needed + needed // 8
         return self.room
 
-    def _check(self, lengths: np.ndarray) -> None:
-        if lengths.max() > self.limit:
-            raise ValueError(f"the transcript has outgrown the model's {self.limit} positions; "
-                             "train and play with a shorter context, say context=4 (turns)")
-
     def _run(self, ids: np.ndarray, columns: np.ndarray, positions: np.ndarray, seen: np.ndarray, rows: np.ndarray,
              places: np.ndarray) -> tuple[torch.Tensor, torch.Tensor | None]:
         """New tokens, all (rows, new tokens): where their keys go, their positions, `seen` (rows, new tokens, columns): which
         columns each may look at. Logits, guided if there are values, and Q at (rows, places), each (n, vocabulary)."""
         device, dtype = self.model.device, self.model.dtype
+        positions = positions.clip(max=max_positions(self.model) - 1)  # those of padding
         ids, columns, positions, seen, rows, places = (
-            torch.from_numpy(x).to(device) for x in (ids, columns, positions.clip(max=self.limit - 1), seen, rows, places))
+            torch.from_numpy(x).to(device) for x in (ids, columns, positions, seen, rows, places))
         # a 4D float mask is the one kind that every attention kernel reads alike
         mask = torch.zeros(seen.shape, device=device, dtype=dtype).masked_fill_(~seen, torch.finfo(dtype).min)[:, None]
         said = []
@@ -306,8 +304,9 @@ class Agent:
         tokens = _inverse_cdf(scaled, rngs) if self.decoding.temperature else scaled.argmax(-1).tolist()
         return tokens, scaled[range(len(tokens)), tokens].tolist()
 
-    def _read(self, rows: list[int]) -> tuple[Session, torch.Tensor]:
-        """Feed what is new of each row; logits (rows, vocabulary) that choose the first token of its action."""
+    def _read(self, rows: list[int]) -> tuple[Session | None, torch.Tensor]:
+        """Feed what is new of each row; logits (rows, vocabulary) that choose the first token of its action. The session
+        is None where the rest of an action is not needed."""
         if self.context == "episode":
             # games with the same transcript so far share a row of the session, until they differ
             if self._session is None:
@@ -325,11 +324,27 @@ class Agent:
             return self._session, logits[back]
         contexts = [self._window(self._turns[i]) for i in rows]
         distinct = {context: n for n, context in enumerate(dict.fromkeys(contexts))}
-        session, back = self._new_session(len(distinct)), [distinct[context] for context in contexts]
+        back = [distinct[context] for context in contexts]
+        if self.codec.single_token_actions:  # then nothing more is fed, and no keys need be kept
+            return None, self._after(list(distinct))[back]
+        session = self._new_session(len(distinct))
         logits = session.feed(list(distinct))[back]
-        if not self.codec.single_token_actions:  # else nothing is fed to this session any more
-            session.select(back)
+        session.select(back)
         return session, logits
+
+    @torch.inference_mode()
+    def _after(self, windows: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Logits (windows, vocabulary) after each of them, guided as the decoding says; without a cache."""
+        sizes = np.array([len(window) for window in windows])
+        check_positions(self.policy_model, int(sizes.max()))
+        ids, device = np.zeros((len(sizes), sizes.max()), np.int64), self.policy_model.device
+        ids[np.arange(sizes.max()) < sizes[:, None]] = np.concatenate(windows)
+        inputs = {"input_ids": torch.from_numpy(ids).to(device), "use_cache": False}  # padding on the right is not seen
+        places = torch.from_numpy(np.arange(len(sizes)) * sizes.max() + sizes - 1).to(device)
+        logits = head(self.policy_model)(read(self.policy_model, inputs, places))
+        if self.decoding.beta:
+            logits = logits + self.decoding.beta * self.value_model.min_q(read(self.value_model, inputs, places))
+        return logits
 
     def _encode_last(self, turns: list[Turn]) -> tuple[int, ...]:
         return self.codec.encode(turns if self.codec.card.model_text else turns[-1:])[-1]
@@ -339,6 +354,8 @@ class Agent:
         k = earlier_turns(self.context)
         if self.codec.card.model_text is None and k is not None:
             turns = turns[-1 - 2 * k:]
+            if not k:
+                return self.codec.encode(turns)[0]
         ids = self.codec.encode(turns, trust_ids=True)
         return tuple(token for turn in (ids if k is None else ids[-1 - 2 * k:]) for token in turn)
 

@@ -62,6 +62,13 @@ def max_positions(model: PreTrainedModel) -> int:
     return getattr(model.config, "max_position_embeddings", None) or 2**30
 
 
+def check_positions(model: PreTrainedModel, tokens: int) -> None:
+    """Raise ValueError where so many tokens do not fit."""
+    if tokens > max_positions(model):
+        raise ValueError(f"the transcript has outgrown the model's {max_positions(model)} positions; "
+                         "train and play with a shorter context, say context=4 (turns)")
+
+
 def tiny_model(card: TaskCard, context: str | int, seed: int = 0, layers: int = 2, width: int = 64,
                heads: int = 4) -> tuple[GPT2LMHeadModel, Codec]:
     """A small GPT-2 with random weights and the task's word-level codec.
