@@ -3,9 +3,9 @@
 Never a dependency and never part of CI or `make bench`: AgileRL brings some seventy packages. In an environment of its own,
 from the repository's root (agilerl 2.58.0 imports peft wherever it finds transformers):
 
-    python3 -m venv /tmp/agile
-    /tmp/agile/bin/pip install -c constraints.txt -e . agilerl==2.58.0 peft
-    OMP_NUM_THREADS=1 /tmp/agile/bin/python tests/bench/agilerl_ilql.py
+    python3 -m venv .venv-agile
+    .venv-agile/bin/pip install -c constraints.txt -e . agilerl==2.58.0 peft
+    OMP_NUM_THREADS=1 .venv-agile/bin/python tests/bench/agilerl_ilql.py
 
 All steps take the same token ids (16 maze-po games of 20 turns, with the observation after the last action) on trunks of
 equal depth, width, heads and vocabulary, without dropout, on one thread; none includes collating. "Tokens" are those of the
