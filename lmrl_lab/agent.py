@@ -25,10 +25,12 @@ from lmrl_lab.models import (
     ValueNetwork,
     check_positions,
     check_trunk_and_head,
+    ends,
     few_threads,
     head,
     load_values,
     max_positions,
+    padded,
     pretrained_model,
     read,
     save_values,
@@ -100,11 +102,9 @@ class Session:
 
         With values: the policy's logits + beta * Q.
         """
-        sizes = np.array([len(piece) for piece in pieces])
-        width = int(sizes.max())
+        ids, sizes = padded(pieces)
+        width = ids.shape[1]
         check_positions(self.model, int((self.lengths + sizes).max()))
-        ids = np.zeros((len(sizes), width), np.int64)
-        ids[np.arange(width) < sizes[:, None]] = np.concatenate([np.asarray(piece, np.int64) for piece in pieces])
         columns = self.lengths[:, None] + np.arange(width)
         seen = np.arange(self._make_room(width)) <= columns[:, :, None]  # (rows, new tokens, columns)
         rows, last = np.arange(len(sizes)), np.maximum(sizes - 1, 0)
@@ -141,11 +141,11 @@ class Session:
             seen = (at < 0)[:, None] | ((at[:, None] <= place[:, None]) & (behind[:, None] == owner[:, :, None]))
             n, at, tokens, a = np.array(followers).T
             after, values = self._run(ids, self.lengths[:, None] + place, self.lengths[:, None] + depth, seen, n, at)
-            ends = np.flatnonzero(np.append(a[1:] != a[:-1], True))  # the last token of each action
-            a, tokens, ends = (torch.from_numpy(x).to(first.device) for x in (a, tokens, ends))
+            final = np.flatnonzero(np.append(a[1:] != a[:-1], True))  # the last token of each action
+            a, tokens, final = (torch.from_numpy(x).to(first.device) for x in (a, tokens, final))
             scores.index_add_(0, a, torch.log_softmax(after.float(), -1).gather(1, tokens[:, None])[:, 0])
             if q is not None:
-                q[a[ends]] = values[ends, tokens[ends]]
+                q[a[final]] = values[final, tokens[final]]
         sizes = [len(row) for row in spelled]
         return list(zip(scores.split(sizes), [None] * len(sizes) if q is None else q.split(sizes), strict=True))
 
@@ -335,12 +335,7 @@ class Agent:
     @torch.inference_mode()
     def _after(self, windows: Sequence[Sequence[int]]) -> torch.Tensor:
         """Logits (windows, vocabulary) after each of them, guided as the decoding says; without a cache."""
-        sizes = np.array([len(window) for window in windows])
-        check_positions(self.policy_model, int(sizes.max()))
-        ids, device = np.zeros((len(sizes), sizes.max()), np.int64), self.policy_model.device
-        ids[np.arange(sizes.max()) < sizes[:, None]] = np.concatenate(windows)
-        inputs = {"input_ids": torch.from_numpy(ids).to(device), "use_cache": False}  # padding on the right is not seen
-        places = torch.from_numpy(np.arange(len(sizes)) * sizes.max() + sizes - 1).to(device)
+        inputs, places = ends(windows, self.policy_model)
         logits = head(self.policy_model)(read(self.policy_model, inputs, places))
         if self.decoding.beta:
             logits = logits + self.decoding.beta * self.value_model.min_q(read(self.value_model, inputs, places))

@@ -13,7 +13,7 @@ import torch
 
 from lmrl_lab.agent import Agent
 from lmrl_lab.episode import Episode, Turn
-from lmrl_lab.models import few_threads, head, max_positions, read
+from lmrl_lab.models import check_positions, ends, few_threads, head, read
 from lmrl_lab.tokens import collate, pack
 
 CHUNK = 128  # states whose whole vocabulary is held in memory at a time
@@ -113,20 +113,15 @@ def state_values(agent: Agent, contexts: Sequence[Sequence[Turn]]) -> np.ndarray
     distinct, found = list(dict.fromkeys(windows)), {}
     for begin in range(0, len(distinct), CHUNK):
         part = distinct[begin:begin + CHUNK]
-        lengths = torch.tensor([len(window) for window in part])
-        ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(window) for window in part], batch_first=True)
-        ends = torch.arange(len(part)) * ids.shape[1] + lengths - 1  # padding is on the right: nothing before it sees it
-        inputs = {"input_ids": ids.to(agent.policy_model.device), "use_cache": False}
         with few_threads(agent.policy_model), torch.inference_mode():
-            v = _minds(agent, _read(agent, inputs, ends.to(agent.policy_model.device)))[-1]
+            v = _minds(agent, _read(agent, *ends(part, agent.policy_model)))[-1]
         found.update(zip(part, v.tolist(), strict=True))
     return np.array([found[window] for window in windows])
 
 
 def _read(agent: Agent, inputs: dict, places: torch.Tensor) -> list[torch.Tensor]:
     """Hidden states (N, width) at N places of the policy and, if there is one, of the value model."""
-    if inputs["input_ids"].shape[1] > max_positions(agent.policy_model):
-        raise ValueError(f"this transcript is longer than the model's {max_positions(agent.policy_model)} positions")
+    check_positions(agent.policy_model, inputs["input_ids"].shape[1])
     return [read(network, inputs, places) for network in (agent.policy_model, agent.value_model) if network is not None]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -132,6 +132,23 @@ def read(model: PreTrainedModel | ValueNetwork, inputs: dict, places: torch.Tens
         if last is not None:
             del last.forward
     return hidden.flatten(0, 1).index_select(0, places)
+
+
+def padded(pieces: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """(ids (n, longest), zeros behind each piece; their sizes (n,)). What stands on the right is seen by no token before it."""
+    sizes = np.array([len(piece) for piece in pieces])
+    ids = np.zeros((len(sizes), sizes.max()), np.int64)
+    ids[np.arange(sizes.max()) < sizes[:, None]] = np.concatenate([np.asarray(piece, np.int64) for piece in pieces])
+    return ids, sizes
+
+
+def ends(windows: Sequence[Sequence[int]], model: PreTrainedModel) -> tuple[dict, torch.Tensor]:
+    """What `read` needs for the hidden states after each of these windows: inputs, and the places of the last tokens."""
+    ids, sizes = padded(windows)
+    check_positions(model, ids.shape[1])
+    places = np.arange(len(sizes)) * ids.shape[1] + sizes - 1
+    return ({"input_ids": torch.from_numpy(ids).to(model.device), "use_cache": False},
+            torch.from_numpy(places).to(model.device))
 
 
 class ValueNetwork(torch.nn.Module):

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import cross_entropy
 
 from lmrl_lab.agent import Agent
+from lmrl_lab.algorithms.bc import bc_loss
 from lmrl_lab.models import ValueNetwork, trunk
 from lmrl_lab.tokens import Row
 from lmrl_lab.training import TrainConfig
@@ -53,8 +53,7 @@ def cql_term(q: torch.Tensor, tokens: torch.Tensor, weight: torch.Tensor, normal
     It lowers the values of tokens that the data never took, which nothing else touches. q: (N, V), or (heads, N, V), whose
     terms are added. Source: Kumar and others, arXiv 2006.04779, in the form of ILQL's equation 8, arXiv 2206.11871.
     """
-    heads = q if q.ndim == 3 else q[None]
-    return sum(mean(cross_entropy(head, tokens, reduction="none"), weight, normalizer) for head in heads)
+    return sum(bc_loss(head, tokens, weight, normalizer) for head in (q if q.ndim == 3 else q[None]))
 
 
 def value_network(start: Agent, rows: Sequence[Row], config: ValueConfig, q_heads: int, v_head: bool) -> ValueNetwork:

@@ -68,6 +68,17 @@ def check_choice(name: str, got: str, letters: Sequence[str], right: str, why: s
     return passed(name, why[0].upper() + why[1:])
 
 
+def check_number(name: str, got, right: float, why: str, hint: Callable[[float], str], tolerance: float = 0.01) -> Result:
+    """A prediction is a number; the right one is never told, `hint(got)` is."""
+    if got is None:
+        return failed(name, "Write a number down before you go on.")
+    if not isinstance(got, (int, float)) or isinstance(got, bool):
+        return failed(name, f"Expected a number, got {got!r}.")
+    if abs(got - right) < tolerance:
+        return passed(name, why)
+    return failed(name, f"\n  got      {got:g}\n  expected another number: {hint(got)}")
+
+
 def close(got, expected, tolerance: float = 1e-5) -> bool:
     """Equal up to rounding, through lists, tuples, arrays and tensors; lengths must agree; None never equals a number."""
     if hasattr(got, "tolist"):
@@ -80,6 +91,13 @@ def close(got, expected, tolerance: float = 1e-5) -> bool:
     if isinstance(expected, bool) or not isinstance(expected, (int, float)):
         return type(got) is type(expected) and got == expected
     return isinstance(got, (int, float)) and math.isclose(got, expected, rel_tol=tolerance, abs_tol=tolerance)
+
+
+def rounded(value):
+    """Numbers to four decimals, through lists and tuples."""
+    if isinstance(value, (list, tuple)):
+        return [rounded(x) for x in value]
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _short(value) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from lmrl_lab.checks import Result, check_function, close, failed, passed
+from lmrl_lab.checks import Result, check_function, check_number, close, failed, passed, rounded
 
 
 def bc_loss(function) -> Result:
@@ -39,9 +39,9 @@ def bc_loss(function) -> Result:
         number = got.detach() if hasattr(got, "detach") else got
         if not (getattr(number, "ndim", 0) == 0 and close(number, expected, 1e-4)):
             shown = number.tolist() if hasattr(number, "tolist") else number
-            numbers = f"\n  logits {_rounded(logits)}" if len(logits) < 3 else ""
+            numbers = f"\n  logits {rounded(logits)}" if len(logits) < 3 else ""
             return failed("bc_loss", f"\n  {case}{numbers}\n  ids {ids}  mask {mask}  weight {weight}\n"
-                                     f"  got      {_rounded(shown)}\n  expected {expected:.5f}")
+                                     f"  got      {rounded(shown)}\n  expected {expected:.5f}")
     return passed("bc_loss", "Five cases, the last one at random against a slow loop")
 
 
@@ -56,22 +56,13 @@ def _slow_loss(logits, ids, mask, weight) -> float:
     return total / count
 
 
-def _rounded(value):
-    if isinstance(value, (list, tuple)):
-        return [_rounded(x) for x in value]
-    return round(value, 4) if isinstance(value, float) else value
-
 
 def greedy(prediction) -> Result:
     """The prediction: the return of the player that always takes the data's most frequent move."""
-    if prediction is None:
-        return failed("greedy", "Write a number down before you go on.")
-    if not isinstance(prediction, (int, float)) or isinstance(prediction, bool):
-        return failed("greedy", f"Expected a number, got {prediction!r}.")
-    if abs(prediction + 92.04) < 0.02:
-        return passed("greedy", "-(23 * 100 + 1 + 0) / 25: only the two squares below the junction lead to the goal")
-    hint = "it is worse than that" if prediction > -50 else "count the starts from which the player arrives, and what each earns"
-    return failed("greedy", f"\n  got      {prediction:g}\n  expected another number: {hint}")
+    return check_number(
+        "greedy", prediction, -92.04, "-(23 * 100 + 1 + 0) / 25: only the two squares below the junction lead to the goal",
+        lambda got: "it is worse than that" if got > -50 else
+        "count the starts from which the player arrives, and what each earns", tolerance=0.02)
 
 
 def keep_best(function) -> Result:
@@ -94,16 +85,16 @@ def weighted_policy(function) -> Result:
     """A function (games, weights, squares) -> (squares, 4) rows of weighted relative frequencies."""
     import numpy as np
 
-    def rounded(*arguments):  # shows as one line
+    def one_line(*arguments):  # shows as one line
         return np.round(np.asarray(function(*arguments), float), 4).tolist()
 
     if not callable(function):
         return failed("weighted_policy", f"Expected a function, got {function!r}.")
-    rounded.__name__ = getattr(function, "__name__", "weighted_policy")
+    one_line.__name__ = getattr(function, "__name__", "weighted_policy")
     down, left, right = 1, 2, 3
     one, two = [(0, right), (1, down)], [(0, left), (0, right)]
     quarter = [0.25] * 4
-    return check_function("weighted_policy", rounded, [
+    return check_function("weighted_policy", one_line, [
         (([one], [1.0], 2), [[0, 0, 0, 1], [0, 1, 0, 0]], "one game: its own moves"),
         (([one], [7.0], 2), [[0, 0, 0, 1], [0, 1, 0, 0]], "a common weight changes nothing"),
         (([one, two], [1.0, 1.0], 2), [[0, 0, 0.3333, 0.6667], [0, 1, 0, 0]], "square 0: right twice, left once"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from lmrl_lab.checks import Result, check_function, close, failed, passed
+from lmrl_lab.checks import Result, check_function, check_number, close, failed, passed, rounded
 
 
 def returns_to_go(function) -> Result:
@@ -36,17 +36,13 @@ def _slow_returns(rewards, lengths, gamma) -> list[float]:
 
 def cut_return(prediction) -> Result:
     """The prediction: Monte-Carlo's Q of bumping into a wall, from one recording of fifty bumps."""
-    if prediction is None:
-        return failed("cut_return", "Write a number down before you go on.")
-    if not isinstance(prediction, (int, float)) or isinstance(prediction, bool):
-        return failed("cut_return", f"Expected a number, got {prediction!r}.")
-    if abs(prediction + 25.5) < 0.01:
-        return passed("cut_return", "The mean of -50, -49, ..., -1: a cut recording makes standing at a wall look cheap")
-    hint = {-50.0: "that is the first move's; the other 49 count as well",
-            -1.0: "that is the last move's; the other 49 count as well",
-            -100.0: "the recording does not know how long the game would have been"}.get(
-                float(prediction), "write down the return-to-go of the first move, of the second, of the last; then average")
-    return failed("cut_return", f"\n  got      {prediction:g}\n  expected another number: {hint}")
+    hints = {-50.0: "that is the first move's; the other 49 count as well",
+             -1.0: "that is the last move's; the other 49 count as well",
+             -100.0: "the recording does not know how long the game would have been"}
+    return check_number(
+        "cut_return", prediction, -25.5, "The mean of -50, -49, ..., -1: a cut recording makes standing at a wall look cheap",
+        lambda got: hints.get(float(got), "write down the return-to-go of the first move, of the second, of the last; "
+                                          "then average"))
 
 
 def mc_loss(function) -> Result:
@@ -79,9 +75,9 @@ def mc_loss(function) -> Result:
         number = got.detach() if hasattr(got, "detach") else got
         if not (getattr(number, "ndim", 0) == 0 and close(number, expected, 1e-4)):
             shown = number.tolist() if hasattr(number, "tolist") else number
-            numbers = f"\n  q {_rounded(q)}" if len(q) < 3 else ""
-            return failed("mc_loss", f"\n  {case}{numbers}\n  tokens {tokens}  returns {_rounded(returns)}  weight {weight}  "
-                                     f"cql {cql}\n  got      {_rounded(shown)}\n  expected {expected:.5f}")
+            numbers = f"\n  q {rounded(q)}" if len(q) < 3 else ""
+            return failed("mc_loss", f"\n  {case}{numbers}\n  tokens {tokens}  returns {rounded(returns)}  weight {weight}  "
+                                     f"cql {cql}\n  got      {rounded(shown)}\n  expected {expected:.5f}")
     try:
         learned = torch.zeros(1, 3, requires_grad=True)
         function(learned, torch.tensor([2]), torch.tensor([0.0]), torch.ones(1), 0.3).backward()
@@ -91,7 +87,7 @@ def mc_loss(function) -> Result:
                                  "  expected (0.1, 0.1, -0.2) for token 2, return 0, cql 0.3")
     if not close(gradient, [0.1, 0.1, -0.2], 1e-4):
         return failed("mc_loss", "\n  the gradient for q = (0, 0, 0), token 2, return 0, cql 0.3\n"
-                                 f"  got      {_rounded(gradient)}\n  expected [0.1, 0.1, -0.2]")
+                                 f"  got      {rounded(gradient)}\n  expected [0.1, 0.1, -0.2]")
     return passed("mc_loss", "Seven cases, the last one at random against a slow loop, and a gradient")
 
 
@@ -102,24 +98,19 @@ def _slow_loss(q, tokens, returns, weight, cql) -> float:
     return total / sum(weight)
 
 
-def _rounded(value):
-    if isinstance(value, (list, tuple)):
-        return [_rounded(x) for x in value]
-    return round(value, 4) if isinstance(value, float) else value
-
 
 def guided_row(function) -> Result:
     """A function (pi, q, beta) -> the policy pi(a) exp(beta q(a)), normalised; arrays of one number an action."""
     import numpy as np
 
-    def rounded(pi, q, beta):  # arrays in, one line out
+    def one_line(pi, q, beta):  # arrays in, one line out
         return np.round(np.asarray(function(np.array(pi), np.array(q), beta), float), 5).tolist()
 
     if not callable(function):
         return failed("guided_row", f"Expected a function, got {function!r}.")
-    rounded.__name__ = getattr(function, "__name__", "guided_row")
+    one_line.__name__ = getattr(function, "__name__", "guided_row")
     log3 = round(math.log(3), 6)
-    return check_function("guided_row", rounded, [
+    return check_function("guided_row", one_line, [
         (([0.5, 0.5], [log3, 0.0], 1.0), [0.75, 0.25], "exp(log 3) : exp(0) is 3 : 1"),
         (([0.25, 0.75], [log3, 0.0], 1.0), [0.5, 0.5], "1/4 times 3 against 3/4 times 1"),
         (([0.25, 0.75], [log3, 0.0], 2.0), [0.75, 0.25], "1/4 times 9 against 3/4 times 1"),

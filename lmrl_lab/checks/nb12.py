@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from lmrl_lab.checks import Result, check_choice, close, failed, passed
+from lmrl_lab.checks import Result, check_choice, check_number, close, failed, passed, rounded
 
 
 def td_target(function) -> Result:
@@ -33,10 +33,10 @@ def td_target(function) -> Result:
         try:
             got = function(torch.tensor(rewards), torch.tensor(terminated), torch.tensor(truncated), read, gamma)
         except Exception as error:  # whatever a learner's code raises is shown, never raised
-            return failed("td_target", f"\n  {case}\n  raised   {type(error).__name__}: {error}\n  expected {_rounded(expected)}")
+            return failed("td_target", f"\n  {case}\n  raised   {type(error).__name__}: {error}\n  expected {rounded(expected)}")
         number = got.detach() if hasattr(got, "detach") else got
         if not close(number, expected, 1e-4):
-            return failed("td_target", f"\n  {case}\n  {given}\n  got      {_shown(number)}\n  expected {_rounded(expected)}")
+            return failed("td_target", f"\n  {case}\n  {given}\n  got      {_shown(number)}\n  expected {rounded(expected)}")
         if getattr(got, "requires_grad", False):
             return failed("td_target", f"\n  {case}\n  got      {_shown(number)}, with a gradient into v_next\n"
                                        "  expected the same without: detach v_next, or V learns to please Q")
@@ -45,16 +45,13 @@ def td_target(function) -> Result:
 
 def expectile_by_hand(prediction) -> Result:
     """The expectile .9 of -2, -10, -10, -10."""
-    if prediction is None:
-        return failed("expectile_by_hand", "Write a number down before you go on.")
-    if not isinstance(prediction, (int, float)) or isinstance(prediction, bool):
-        return failed("expectile_by_hand", f"Expected a number, got {prediction!r}.")
-    if abs(prediction + 4) < 0.01:
-        return passed("expectile_by_hand", "The pulls balance at -4: .9 times 2 from above, .1 times 6, three times, from below")
-    hint = {-8.0: "that is the mean, tau = .5", -2.0: "that is the largest value, tau = 1", -2.8: "every one of the three pulls",
-            -9.71: "tau belongs to what lies above v"}.get(round(float(prediction), 2) if math.isfinite(prediction) else 0.0,
-                                                           "which pull is stronger at your v, the one up or the one down?")
-    return failed("expectile_by_hand", f"\n  got      {prediction:g}\n  expected another number: {hint}")
+    hints = {-8.0: "that is the mean, tau = .5", -2.0: "that is the largest value, tau = 1",
+             -2.8: "every one of the three pulls", -9.71: "tau belongs to what lies above v"}
+    return check_number(
+        "expectile_by_hand", prediction, -4,
+        "The pulls balance at -4: .9 times 2 from above, .1 times 6, three times, from below",
+        lambda got: hints.get(round(float(got), 2) if math.isfinite(got) else 0.0,
+                              "which pull is stronger at your v, the one up or the one down?"))
 
 
 def expectile_loss(function) -> Result:
@@ -78,11 +75,11 @@ def expectile_loss(function) -> Result:
             got = function(torch.tensor(difference), tau)
         except Exception as error:
             return failed("expectile_loss", f"\n  {case}\n  raised   {type(error).__name__}: {error}\n"
-                                            f"  expected {_rounded(expected)}")
+                                            f"  expected {rounded(expected)}")
         number = got.detach() if hasattr(got, "detach") else got
         if not close(number, expected, 1e-4):
             return failed("expectile_loss", f"\n  {case}\n  difference {difference}  tau {tau}\n  got      {_shown(number)}\n"
-                                            f"  expected {_rounded(expected)}")
+                                            f"  expected {rounded(expected)}")
     wrong = _gradients("expectile_loss", lambda u: function(u, 0.9).sum(), {"difference": [2.0, -2.0]},
                        {"difference": [1.8, -0.2]}, "tau .9")
     return wrong or passed("expectile_loss", "Six cases, the last one at random against a slow loop, and a gradient")
@@ -124,7 +121,7 @@ def ilql_loss(function) -> Result:
             return failed("ilql_loss", f"\n  {case}\n  raised   {type(error).__name__}: {error}\n  expected {expected:.5f}")
         number = got.detach() if hasattr(got, "detach") else got
         if not (getattr(number, "ndim", 0) == 0 and close(number, expected, 1e-4)):
-            numbers = f"\n  q {_rounded(q)}  target_q {_rounded(target)}\n  v {v}  y {y}" if len(v) < 3 else ""
+            numbers = f"\n  q {rounded(q)}  target_q {rounded(target)}\n  v {v}  y {y}" if len(v) < 3 else ""
             return failed("ilql_loss", f"\n  {case}{numbers}\n  tokens {tokens}  weight {weight}  tau {tau}  cql {cql}\n"
                                        f"  got      {_shown(number)}\n  expected {expected:.5f}")
 
@@ -160,7 +157,7 @@ def _gradients(name: str, loss, given: dict, expected: dict, case: str) -> Resul
         return failed(name, f"\n  the gradient: {case}\n  raised   {type(error).__name__}: {error}\n  expected {expected}")
     for key, numbers in expected.items():
         if not close(got[key], numbers, 1e-4):
-            return failed(name, f"\n  the gradient: {case}\n  with respect to {key}\n  got      {_rounded(got[key])}\n"
+            return failed(name, f"\n  the gradient: {case}\n  with respect to {key}\n  got      {rounded(got[key])}\n"
                                 f"  expected {numbers}")
     return None
 
@@ -172,11 +169,6 @@ def which_tau(letter) -> Result:
                         "expectile changes is the values, not here the way")
 
 
-def _rounded(value):
-    if isinstance(value, (list, tuple)):
-        return [_rounded(x) for x in value]
-    return round(value, 4) if isinstance(value, float) else value
-
 
 def _shown(value):
-    return str(_rounded(value.tolist() if hasattr(value, "tolist") else value))[:160]
+    return str(rounded(value.tolist() if hasattr(value, "tolist") else value))[:160]

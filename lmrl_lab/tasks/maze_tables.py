@@ -157,13 +157,11 @@ class ContextPolicy(ScriptedPolicy):
         return memory[-1]
 
 
-def belief_key(of: Maze, starts: Sequence[int] | None = None) -> Callable[[Sequence[str]], Context]:
+def belief_key(of: Maze) -> Callable[[Sequence[str]], Context]:
     """A context function: the set of cells in which a PO player can be after a transcript. It forgets nothing that matters."""
-    starts = tuple(of.starts if starts is None else starts)
-
     @functools.cache
     def after(texts: tuple[str, ...]) -> frozenset:
-        cells = starts if len(texts) == 1 else {int(of.next_cell[i, ACTIONS.index(texts[-2])]) for i in after(texts[:-2])}
+        cells = of.starts if len(texts) == 1 else {int(of.next_cell[i, ACTIONS.index(texts[-2])]) for i in after(texts[:-2])}
         return frozenset(i for i in cells if of.observed[i] == texts[-1])
 
     return lambda texts: after(tuple(texts))
@@ -197,9 +195,8 @@ class WindowMaze:
             follow.append(row)
         self.follow = np.array(follow)
         seen = [(*past, texts[cell]) for cell, past in queue]
-        self._number = {context: n for n, context in enumerate(dict.fromkeys(seen))}
-        self.contexts, self._context = list(self._number), np.array([self._number[c] for c in seen])
-        self._starts = np.arange(len(start))
+        number = {context: n for n, context in enumerate(dict.fromkeys(seen))}
+        self.contexts, self._context = list(number), np.array([number[c] for c in seen])  # a state's context
 
     def mean_return(self, table: np.ndarray, max_actions: int = MAX_ACTIONS) -> float:
         """Expected return over the starts. table: (contexts, 4) probabilities; what a row lacks to 1 is invalid."""
@@ -208,7 +205,7 @@ class WindowMaze:
         value = np.zeros(len(rows))
         for _ in range(max_actions):  # where an action leads to the goal, `follow` is -1 and what is read there is not used
             value = ((rows * np.where(goal, 0.0, -1.0 + value[self.follow])).sum(1) + invalid * (INVALID + value))
-        return float(value[self._starts].mean())
+        return float(value[:len(self.maze.starts)].mean())  # the first states are the starts
 
     def turns(self) -> list[list[Turn]]:
         """The contexts as an agent reads them."""

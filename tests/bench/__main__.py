@@ -118,12 +118,18 @@ def rollouts(task: str) -> None:
           lambda: play_generate(trained, starts, answers), lambda: play_cached(legal, starts, answers, infos))
 
 
-def packed_training() -> None:
-    model, codec = tiny_model(lab.TASKS["maze-po"], "episode", seed=0)
+def cut_games() -> list:
+    """16 games of maze-po, cut after TURNS turns."""
     episodes = [e for e in lab.generate("maze-po", 200, seed=9) if len(e.actions) >= TURNS][:16]
     for episode in episodes:
         del episode.turns[2 * TURNS + 1:]
         episode.terminated, episode.truncated = False, True
+    return episodes
+
+
+def packed_training() -> None:
+    model, codec = tiny_model(lab.TASKS["maze-po"], "episode", seed=0)
+    episodes = cut_games()
     packed = collate([pack(e, codec, "episode", next_state=False) for e in episodes])
     single = collate([pack(e, codec, "episode", steps=slice(n, n + 1), next_state=False)
                       for e in episodes for n in range(TURNS)])
@@ -159,10 +165,7 @@ def constrained() -> None:
 def ilql_training() -> None:
     """A gradient step of ILQL against one of the same trunk as a plain language model, on the same 16 games."""
     model, codec = tiny_model(lab.TASKS["maze-po"], "episode", seed=0)
-    episodes = [e for e in lab.generate("maze-po", 200, seed=9) if len(e.actions) >= TURNS][:16]
-    for episode in episodes:
-        del episode.turns[2 * TURNS + 1:]
-        episode.terminated, episode.truncated = False, True
+    episodes = cut_games()
     config, batch = ILQLConfig(), collate([pack(e, codec, "episode", 0.99) for e in episodes])
     labels = batch.input_ids.masked_fill(batch.block < 0, -100)
     networks = Networks(ValueNetwork(copy.deepcopy(model.base_model), codec.vocab_size, 2, True, config.reward_scale))
