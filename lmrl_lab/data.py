@@ -68,6 +68,7 @@ def generate(task: str, size: int | None = None, seed: int = 0, cache: bool = Tr
 
 def _made(card, size: int, seed: int, kwargs: dict) -> list[Episode]:
     episodes = list(card.behaviour(size, seed, **kwargs))
+    kwargs = {name: value for name, value in kwargs.items() if name in inspect.signature(card.env).parameters}
     for episode in episodes:
         episode.seed = seed if episode.seed is None else episode.seed
         if kwargs:

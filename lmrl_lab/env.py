@@ -110,7 +110,8 @@ class TaskCard:
     `actions` feed the tiny word-level tokenizer: the phrases that are one token each, and the closed
     action set (`turn_tokens`: at most so many tokens an observation and its action).
     `model_text` maps turns to what a tiny model reads (the plain text unless given). `settings`: algorithm id -> what
-    differs here from the defaults of its config.
+    differs here from the defaults of its config. `other_references`: of games that keywords change, keyed by the sorted
+    (keyword, value) pairs.
     """
 
     id: str
@@ -133,6 +134,11 @@ class TaskCard:
     model_text: Callable[[list], list[str]] | None = None
     paper: Mapping[str, float] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    other_references: Mapping[tuple, References] = field(default_factory=dict)
+
+    def references_with(self, keywords: Mapping[str, object]) -> References | None:
+        """The references of the game that these `make` keywords give; None where nobody computed any."""
+        return self.other_references.get(tuple(sorted(keywords.items()))) if keywords else self.references
 
     def _repr_html_(self) -> str:
         best = self.references
@@ -154,6 +160,7 @@ class TaskCard:
 _MODULES = {
     "maze-fo": "lmrl_lab.tasks.maze",
     "maze-po": "lmrl_lab.tasks.maze",
+    "wordle": "lmrl_lab.tasks.wordle",
 }
 
 

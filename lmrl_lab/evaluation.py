@@ -69,7 +69,7 @@ def score(episodes: Sequence[Episode], seed: int | None = None, policy: str | No
     """Sum up played Episodes of one task.
 
     Games with the same fixed start are resampled together in the interval, where there are 16 or more of each. In a game
-    that keywords have changed, the card's references mean nothing, and `normalized` is NaN.
+    that keywords have changed and that has no references of its own, `normalized` is NaN.
     """
     if not episodes:
         raise ValueError("no episodes to score")
@@ -81,10 +81,12 @@ def score(episodes: Sequence[Episode], seed: int | None = None, policy: str | No
     groups = [json.dumps(episode.info.get("options"), sort_keys=True) for episode in episodes]
     many = len(episodes) >= 16 * len(set(groups))  # resampling within a few games makes an interval too narrow
     actions = sum(len(episode.actions) for episode in episodes)
-    mean, changed = float(np.mean(returns)), any(episode.info.get("keywords") for episode in episodes)
+    mean, found = float(np.mean(returns)), {id(r): r for r in (TASKS[task].references_with(episode.info.get("keywords", {}))
+                                                               for episode in episodes)}
+    references = found.popitem()[1] if len(found) == 1 else None  # games of several kinds have no common scale
     return Score(task, policy or episodes[0].policy, len(episodes), mean,
                  bootstrap_interval(returns, groups=groups if many else None),
-                 float("nan") if changed else TASKS[task].references.normalize(mean),
+                 references.normalize(mean) if references else float("nan"),
                  float(np.mean([episode.success for episode in episodes])),
                  sum(episode.info.get("invalid", 0) for episode in episodes) / actions, actions / len(episodes), seed)
 
