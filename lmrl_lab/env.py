@@ -160,6 +160,8 @@ class TaskCard:
 _MODULES = {
     "maze-fo": "lmrl_lab.tasks.maze",
     "maze-po": "lmrl_lab.tasks.maze",
+    "text-nav-fo": "lmrl_lab.tasks.text_nav",
+    "text-nav-po": "lmrl_lab.tasks.text_nav",
     "wordle": "lmrl_lab.tasks.wordle",
 }
 
