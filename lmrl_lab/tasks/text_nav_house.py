@@ -79,6 +79,8 @@ class House:
 
     exits: room -> {direction: room}, doors go both ways; positions: room -> (x, y) on a grid, y grows to the south;
     holders: room -> what stands there; objects: room -> what is in or on it at the start.
+    Worked out from these: rooms and names (of the objects), in the order of the State's numbers and bits; index: room ->
+    its number; source: the room that the thing starts in.
     No two rooms have the same holder and the same exits, so that a room can be told by its looks.
     """
 
