@@ -157,47 +157,78 @@ def _first_difference(episode: Episode, env) -> str | None:
 # ---------------------------------------------------------------------------------------------- published files
 
 def load_published(path: str | os.PathLike, task: str) -> list[Episode]:
-    """Read a published LMRL-Gym file of the maze into Episodes.
+    """Read a published LMRL-Gym file into Episodes.
 
-    Two layouts are known. A line that is a list of `{state, action, reward, done}` steps (or one object with lists
-    under these names); and `{text_history, rewards, dones}` with observations and actions in turn. A final
-    observation that the file lacks is given as an empty line, and such an episode's last step is terminal when its
-    `done` says so. Raises EpisodeFileError that names file and line.
+    Four layouts are known. A game a line: a list of `{state, action, reward, done}` steps (or one object with lists under
+    these names); `{text_history, rewards, dones}` with observations and actions in turn; `{sequence, reward, done}` with
+    (text, is_action) pairs (Wordle). A step a line: `{from_state, action, reward, done}` (chess), where a game ends at a
+    `done`, at an empty line and at the end of the file; its boards and moves are spelled with spaces as the game does. A
+    final observation that the file lacks is given as an empty line. Raises EpisodeFileError that names file and line.
     """
     TASKS[task]  # an unknown task is an error before the file is read
-    episodes = []
-    for number, record in read_json_lines(path):
+    episodes, steps, number = [], [], 0
+
+    def add(record) -> None:
         try:
             episodes.append(_published_episode(record, task))
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise EpisodeFileError(f"{path}, line {number}: not a published episode ({error!r})") from None
+
+    for number, record in read_json_lines(path, empty_lines=True):  # noqa: B007  (an error names the line)
+        one_step = isinstance(record, dict) and "from_state" in record
+        if one_step:
+            steps.append(record)
+        if steps and (not one_step or record.get("done")):
+            add(steps)
+            steps = []
+        if record is not None and not one_step:
+            add(record)
+    if steps:
+        add(steps)
     return episodes
 
 
 def _published_episode(record, task: str) -> Episode:
-    if isinstance(record, dict) and "text_history" in record:
-        texts, rewards, dones = record["text_history"], record["rewards"], record["dones"]
-        states, actions, finals = texts[0::2], texts[1::2], texts[2::2]
+    """An Episode from one of the layouts; `states` are the observations, with or without the one after the last action."""
+    if isinstance(record, dict) and ("text_history" in record or "sequence" in record):
+        if "sequence" in record:
+            texts, kinds = zip(*record["sequence"], strict=True)
+            if any(bool(kind) != (i % 2 == 1) for i, kind in enumerate(kinds)):
+                raise ValueError("observations and actions do not alternate")
+            rewards, dones = record["reward"], record["done"]
+            if len(rewards) == len(texts) - 1:  # the first text has none
+                rewards = [0.0, *rewards]
+        else:
+            texts, rewards, dones = record["text_history"], record["rewards"], record["dones"]
+        states, actions = texts[0::2], texts[1::2]
         if len(rewards) == len(texts):  # one reward a text: observations carry 0
             rewards, dones = rewards[1::2], dones[1::2] if isinstance(dones, list) else dones
     else:
         if isinstance(record, dict):
             names = ("state", "action", "reward", "done")
             record = [dict(zip(names, step, strict=True)) for step in zip(*(record[n] for n in names), strict=True)]
-        states, actions = [step["state"] for step in record], [step["action"] for step in record]
+        if "from_state" in record[0]:
+            states, actions = ([_with_spaces(step[name]) for step in record] for name in ("from_state", "action"))
+        else:
+            states, actions = [step["state"] for step in record], [step["action"] for step in record]
         rewards, dones = [step["reward"] for step in record], [step["done"] for step in record]
-        finals = states[1:]
-    done = bool(dones[-1] if isinstance(dones, list) else dones)
+    done, missing = bool(dones[-1] if isinstance(dones, list) else dones), len(states) == len(actions)
     if not actions or len(rewards) != len(actions) or not 0 <= len(states) - len(actions) <= 1:
         raise ValueError(f"{len(states)} observations, {len(actions)} actions and {len(rewards)} rewards do not fit")
     turns = []
-    for k, (state, action, reward) in enumerate(zip(states, actions, rewards, strict=False)):
+    for state, action, reward in zip(states, actions, rewards, strict=False):
         turns += [Turn(_line(state), False), Turn(action.rstrip("\n"), True, float(reward))]
-        if k == len(actions) - 1 and (not done or len(finals) > k):
-            turns.append(Turn(_line(finals[k]) if len(finals) > k else "\n", False))
-    success = done and float(rewards[-1]) == 0
+    if not missing or not done:
+        turns.append(Turn("\n" if missing else _line(states[-1]), False))
+    success = done and float(rewards[-1]) == (1 if task.startswith("chess") else 0)
     return Episode(task, turns, terminated=done, truncated=not done, policy="published",
                    info={"success": success, "invalid": 0})
+
+
+def _with_spaces(text: str) -> str:
+    """"Nf3" -> "N f 3"; what has spaces between all its characters already is kept."""
+    spelled = text.rstrip("\n")
+    return spelled if all(ch == " " for ch in spelled[1::2]) else " ".join(spelled)
 
 
 def _line(text: str) -> str:

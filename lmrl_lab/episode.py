@@ -157,8 +157,11 @@ def append_episode(path: str | os.PathLike, episode: Episode) -> Path:
     return path
 
 
-def read_json_lines(path: str | os.PathLike) -> Iterable[tuple[int, object]]:
-    """Yield (line number, parsed line) of a .jsonl or .jsonl.gz file; a cut or broken line is an EpisodeFileError."""
+def read_json_lines(path: str | os.PathLike, empty_lines: bool = False) -> Iterable[tuple[int, object]]:
+    """Yield (line number, parsed line) of a .jsonl or .jsonl.gz file; a cut or broken line is an EpisodeFileError.
+
+    So is an empty line, unless `empty_lines`: then it is None.
+    """
     path, number = Path(path), 0
     if not path.exists():
         raise FileNotFoundError(f"no such file: {path}")
@@ -167,7 +170,7 @@ def read_json_lines(path: str | os.PathLike) -> Iterable[tuple[int, object]]:
             for number, line in enumerate(file, start=1):  # noqa: B007  (the except clauses name the line)
                 if not line.endswith(b"\n"):
                     raise EpisodeFileError(f"{path}, line {number}: the file was cut in the middle of this line")
-                yield number, json.loads(line)
+                yield number, None if empty_lines and not line.strip() else json.loads(line)
     except json.JSONDecodeError as error:
         raise EpisodeFileError(f"{path}, line {number}: not JSON ({error.msg})") from None
     except (EOFError, zlib.error, UnicodeDecodeError, OSError) as error:

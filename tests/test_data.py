@@ -209,3 +209,37 @@ def test_lengths_and_skills_out_of_range_are_named():
     for bad in ({"length": 200}, {"length": 0}, {"skill": 1.5}):
         with pytest.raises(ValueError, match="length"):
             lab.generate("maze-fo", 2, **bad)
+
+
+WORDLE = {"sequence": [["Wordle:\n", 0], ["a b o u t\n", 1], ["b b y b b\n", 0], ["h o u s e\n", 1], ["g g g g g\n", 0]],
+          "reward": [-1.0, 0.0, 0.0, 0.0], "done": True}
+
+
+@pytest.mark.parametrize("rewards", [[-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0, 0.0], [-1.0, 0.0]])
+def test_published_wordle_sequences_become_episodes(tmp_path, rewards):
+    [episode] = load_published(published(tmp_path, {**WORDLE, "reward": rewards}), "wordle")
+    assert episode.actions == ["a b o u t", "h o u s e"] and episode.rewards == [-1, 0]
+    assert episode.observations == ["Wordle:\n", "b b y b b\n", "g g g g g\n"]
+    assert episode.terminated and episode.success
+
+
+def test_a_published_wordle_sequence_out_of_turn_is_refused(tmp_path):
+    with pytest.raises(EpisodeFileError, match="alternate"):
+        load_published(published(tmp_path, {**WORDLE, "sequence": WORDLE["sequence"][1:], "reward": [0, 0, 0, 0]}), "wordle")
+
+
+FENS = ["8/8/8/8/8/k7/7R/1K6 w - - 0 1", "8/8/8/8/k7/8/7R/1K6 w - - 2 2"]
+
+
+def test_published_chess_rows_are_grouped_into_games_and_spelled_with_spaces(tmp_path):
+    step = {"from_state": FENS[0], "action": "Rh3+", "reward": 0, "done": False}
+    path = published(tmp_path, step, {**step, "from_state": FENS[1], "action": "Rh4#", "reward": 1, "done": True}, step)
+    path.write_text(path.read_text() + "\n" + json.dumps(step) + "\n")
+    whole, cut, last = load_published(path, "chess-endgames")
+    assert whole.actions == ["R h 3 +", "R h 4 #"] and whole.rewards == [0, 1] and whole.success and whole.terminated
+    assert whole.turns[0].text == " ".join(FENS[0]) + "\n"
+    assert cut.truncated and last.truncated and not cut.success and cut.actions == ["R h 3 +"]
+    spaced = {**step, "from_state": " ".join(FENS[0]), "action": "R h 3 +", "done": True}
+    assert load_published(published(tmp_path, spaced), "chess-endgames")[0].turns == cut.turns[:2]
+    with pytest.raises(EpisodeFileError, match="line 2"):
+        load_published(published(tmp_path, step, {"from_state": FENS[0], "done": True}), "chess-endgames")
