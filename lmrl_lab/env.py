@@ -106,7 +106,8 @@ class TaskCard:
     `env(**kwargs)` builds the game. `policies[name](**kwargs)` builds a scripted policy for the same game.
     `behaviour(size, seed, **kwargs)` yields Episodes of offline data. `evaluation_options(n, **kwargs)` gives the
     reset options of n evaluation games. `context` is what an agent sees: "turn", a number of earlier turns, or
-    "episode". `keep` is the part of the data that filtered BC keeps: "success" or a fraction. `vocabulary` and
+    "episode". `side_by_side`: at most so many games are played together. `keep` is the part of the data that filtered BC
+    keeps: "success" or a fraction. `vocabulary` and
     `actions` feed the tiny word-level tokenizer: the phrases that are one token each, and the closed
     action set (`turn_tokens`: at most so many tokens an observation and its action).
     `model_text` maps turns to what a tiny model reads (the plain text unless given). `settings`: algorithm id -> what
@@ -131,6 +132,7 @@ class TaskCard:
     actions: tuple[str, ...] | None = None
     evaluation_options: Callable[..., list[dict | None]] | None = None
     evaluation_episodes: int = 200
+    side_by_side: int = 256
     model_text: Callable[[list], list[str]] | None = None
     paper: Mapping[str, float] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -163,6 +165,8 @@ _MODULES = {
     "text-nav-fo": "lmrl_lab.tasks.text_nav",
     "text-nav-po": "lmrl_lab.tasks.text_nav",
     "wordle": "lmrl_lab.tasks.wordle",
+    "chess": "lmrl_lab.tasks.chess",
+    "chess-endgames": "lmrl_lab.tasks.chess",
 }
 
 

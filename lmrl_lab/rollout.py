@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lmrl_lab.env import TextEnv, make
+from lmrl_lab.env import TASKS, TextEnv, make
 from lmrl_lab.episode import Episode, Turn
 from lmrl_lab.policies import Policy
 
 
 def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[dict | None] | None = None,
-            batch: int = 256, progress: Callable[[int], None] | None = None, **kwargs) -> list[Episode]:
-    """Play one game a seed, `batch` of them side by side; Episodes in the order of the seeds.
+            batch: int | None = None, progress: Callable[[int], None] | None = None, **kwargs) -> list[Episode]:
+    """Play one game a seed, `batch` of them side by side (the card's number if None); Episodes in the order of the seeds.
 
     `options[i]` goes to the reset of game i, `kwargs` to `make`. `progress(n)` is told how many games are finished. The
     game and the policy's row are both seeded with seeds[i], so a game does not depend on which others play beside it.
@@ -22,6 +22,7 @@ def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[d
     options = [None] * len(seeds) if options is None else list(options)
     if len(options) != len(seeds):
         raise ValueError(f"{len(seeds)} seeds and {len(options)} options")
+    batch = TASKS[task].side_by_side if batch is None else batch
     name, episodes = getattr(policy, "name", type(policy).__name__), []
     for begin in range(0, len(seeds), batch):
         part = slice(begin, begin + batch)
