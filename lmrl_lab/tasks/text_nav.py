@@ -253,7 +253,7 @@ CARDS = {
     "text-nav-fo": _card(
         "full", id="text-nav-fo", title="Text-Nav, fully observed",
         summary="carry the stale food through a house into the fridge, told where you are and what you carry",
-        capability="stitching: each game in the data knows its way in one half of the house, the task needs both",
+        capability="stitching: each game in the data knows its way in one half of the house, half of the starts need both",
         context="turn", turn_tokens=42,
         paper={"BC": 0.39, "filtered BC": 0.54, "MC": 0.63, "ILQL": 0.88, "PPO": 0.81, "online filtered BC": 0.62,
                "GPT-4": 0.52}),
