@@ -7,6 +7,7 @@ text follows JupyterLab's theme variables and falls back to dark on white where 
 from __future__ import annotations
 
 import base64
+import importlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
@@ -30,9 +31,14 @@ CELL = 28  # pixels
 
 # ------------------------------------------------------------------------------------------------------- helpers
 
+def drawable(words: str) -> str:
+    """Escaped for a picture: characters that XML does not have, control characters say, would spoil all of it."""
+    return escape(re.sub(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", words))
+
+
 def svg(width: float, height: float, label: str, body: str) -> str:
     """A whole picture with a text alternative; narrower than the page it shrinks, it never grows."""
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(label)}" '
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{drawable(label)}" '
             f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
             f'style="max-width:100%;height:auto;display:block;{SANS}">{body}</svg>')
 
@@ -45,7 +51,7 @@ def label(x: float, y: float, words: str, size: float = 12, fill: str = "#1f2328
           weight: str = "normal") -> str:
     """A line of text whose middle stands at height y."""
     return (f'<text x="{x:g}" y="{y + size * 0.35:g}" font-size="{size:g}" fill="{fill}" text-anchor="{anchor}" '
-            f'font-weight="{weight}" xml:space="preserve">{escape(words)}</text>')
+            f'font-weight="{weight}" xml:space="preserve">{drawable(words)}</text>')
 
 
 def card(body: str, more: str = "") -> str:
@@ -207,13 +213,14 @@ def draw_transcript(turns: Sequence[Turn], current: int | None = None, around: i
             f'line-height:1.5;white-space:pre-wrap;overflow-wrap:anywhere;padding:2px 0">{"".join(lines)}</div>')
 
 
-def draw_actions(actions: Sequence[dict], closed: bool) -> str:
+def draw_actions(actions: Sequence[dict], closed: bool, show: Callable[[str], str] = str) -> str:
     """A table of an agent's actions: `{"action", "probability", "value"}`, the last two may be None.
 
-    `closed`: the actions are all there are, so a missing part of the probability is said to be anything else.
+    `closed`: the actions are all there are, so a missing part of the probability is said to be anything else. `show`: how
+    an action is written.
     """
     if all(row["probability"] is None and row.get("value") is None for row in actions):
-        named = escape(", ".join(row["action"] for row in actions))
+        named = escape(", ".join(show(row["action"]) for row in actions))
         return card(f'It would play: <span style="{MONO}">{named}</span>')
     rest = 1 - sum(row["probability"] or 0 for row in actions)
     rows = [(row["action"], row["probability"], row.get("value")) for row in actions]
@@ -223,7 +230,7 @@ def draw_actions(actions: Sequence[dict], closed: bool) -> str:
     cell = "padding:2px 12px 2px 0;text-align:left;vertical-align:middle;background:none"
     body = ""
     for action, probability, value in rows:
-        body += f'<tr style="background:none"><td style="{cell};{MONO};font-size:13px">{escape(str(action))}</td>'
+        body += f'<tr style="background:none"><td style="{cell};{MONO};font-size:13px">{escape(show(action))}</td>'
         if likely:
             share = min(max(probability or 0.0, 0.0), 1.0)
             words = f"{share:.1%}" if share >= 0.0005 or not share else f"{share:.0e}"
@@ -240,14 +247,30 @@ def draw_actions(actions: Sequence[dict], closed: bool) -> str:
                 f'<tr style="background:none">{head}</tr></thead><tbody>{body}</tbody></table>')
 
 
-View = Callable[[Sequence[Turn], TextEnv, bool], str]
+def _late(module: str, name: str) -> Callable[..., str]:
+    """A function of a module beside this one, imported when a game is first drawn: it draws with the helpers above."""
+    return lambda *args, **more: getattr(importlib.import_module(f"lmrl_lab.widgets.{module}"), name)(*args, **more)
+
+
+View = Callable[..., str]
 # id -> view(turns so far, env in its present state, reveal the hidden state?); without `reveal`, a view of a partly
 # observed game draws from the turns alone
-VIEWS: dict[str, View] = {"maze-fo": view_maze, "maze-po": view_maze}
+VIEWS: dict[str, View] = {"maze-fo": view_maze, "maze-po": view_maze, "wordle": _late("draw_wordle", "view")}
+# tasks whose pictures need no env: games that cannot be played again, published ones say, are drawn all the same
+FROM_TEXT = {"wordle"}
+# id -> say(turns): the game's last words as HTML, where they need more than to be quoted
+SAYINGS: dict[str, Callable[[Sequence[Turn]], str]] = {"wordle": _late("draw_wordle", "say")}
 
 
-def view(task: str, turns: Sequence[Turn], env: TextEnv | None, reveal: bool, player: str = "You") -> str:
+def view(task: str, turns: Sequence[Turn], env: TextEnv | None, reveal: bool, player: str = "You", **more) -> str:
     """The picture of a game, or the chat where the task has no picture or the game cannot be rebuilt (env None)."""
-    if env is None or task not in VIEWS:
-        return draw_chat(turns, player)
-    return VIEWS[task](turns, env, reveal)
+    if task in VIEWS and (env is not None or task in FROM_TEXT):
+        return VIEWS[task](turns, env, reveal, **more)
+    return draw_chat(turns, player)
+
+
+def say(task: str, turns: Sequence[Turn]) -> str:
+    """What the game said last; nothing for a task whose picture is the chat, which has it."""
+    if task not in VIEWS:
+        return ""
+    return SAYINGS[task](turns) if task in SAYINGS else quote(turns[-1].text)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from lmrl_lab.env import TASKS, make
 from lmrl_lab.episode import Episode, Turn
 from lmrl_lab.policies import Policy
+from lmrl_lab.widgets.moves import manners
 
 MAX_SEED = 2**32 - 1
 
@@ -46,7 +47,7 @@ class Game:
         text, info = self.env.reset(seed=seed, options=self.options)
         self.seed, self._next = seed, min(seed + 1, MAX_SEED)
         self.turns, self.infos = [Turn(text, False)], [info]
-        self.over, self.agent_moves, self.hints = False, 0, 0
+        self.over, self.hints, self.undone, self._by_agent = False, 0, 0, []
 
     def step(self, action: str, by_agent: bool = False) -> tuple[str, float, bool, bool, dict]:
         """Gymnasium's five values. When the game ends its Episode is the last of `episodes`."""
@@ -55,17 +56,44 @@ class Game:
         text, reward, terminated, truncated, info = result = self.env.step(action)
         self.turns += [Turn(action.removesuffix("\n"), True, float(reward)), Turn(text, False)]
         self.infos.append(info)
-        self.agent_moves += by_agent
+        self._by_agent.append(by_agent)
         self.over = terminated or truncated
         if self.over:
             self.episodes.append(self._episode(terminated))
         return result
 
+    def undo(self) -> None:
+        """Take back the last move with its answer: the game is played again up to there. An Episode that the move ended
+        stays; the one that this game ends in says how many moves were taken back. RuntimeError where there is no move, or
+        where the game does not repeat itself."""
+        if not self._by_agent:
+            raise RuntimeError("there is no move to take back")
+        turns, env = self.turns[:-2], make(self.card.id, **self.keywords)
+        try:
+            text, info = env.reset(seed=self.seed, options=self.options)
+            infos = [info]
+            for action, answer in zip(turns[1::2], turns[2::2], strict=True):
+                text, _, _, _, info = env.step(action.text)
+                infos.append(info)
+                if text != answer.text:
+                    raise RuntimeError("this game answers differently each time, so no move can be taken back")
+        except Exception:
+            env.close()
+            raise
+        self.env.close()
+        self.env, self.turns, self.infos, self.over = env, turns, infos, False
+        self.undone, self._by_agent = self.undone + 1, self._by_agent[:-1]
+
+    @property
+    def agent_moves(self) -> int:
+        """How many of the moves so far the agent made."""
+        return sum(self._by_agent)
+
     def _episode(self, terminated: bool) -> Episode:
         played = len(self.infos) - 1
         info = {"success": self.infos[-1]["success"], "invalid": sum(info["invalid"] for info in self.infos)}
         extras = {"options": self.options, "keywords": self.keywords, "agent_moves": self.agent_moves,
-                  "hints": self.hints}
+                  "hints": self.hints, "undone": self.undone}
         info.update({name: value for name, value in extras.items() if value})
         policy = "human" if not self.agent_moves else "agent" if self.agent_moves == played else "human and agent"
         return Episode(self.card.id, self.turns, terminated, not terminated, self.seed, policy, info)
@@ -77,11 +105,12 @@ class Game:
 
     @property
     def returns(self) -> list[float]:
-        """Returns of the finished games in which the agent made no move."""
-        return [episode.total_return for episode in self.episodes if episode.policy == "human"]
+        """Returns of the finished games in which the agent made no move and none was taken back."""
+        return [episode.total_return for episode in self.episodes
+                if episode.policy == "human" and not episode.info.get("undone")]
 
 
-def advice(agent: Policy, turns: Sequence[Turn], infos: Sequence[dict], seed: int | None) -> list[dict]:
+def advice(agent: Policy, task: str, turns: Sequence[Turn], infos: Sequence[dict], seed: int | None) -> list[dict]:
     """What `agent` would do now, best first, each `{"action", "probability", "value"}`.
 
     An agent with `top_actions(turns, legal_actions, n)` is asked; any other policy is played over the transcript with
@@ -89,6 +118,8 @@ def advice(agent: Policy, turns: Sequence[Turn], infos: Sequence[dict], seed: in
     """
     if hasattr(agent, "top_actions"):
         return agent.top_actions(turns, infos[-1]["legal_actions"], n=5)
+    if manners(task).position_only:
+        turns, infos = turns[-1:], infos[-1:]
     agent.reset([seed or 0])
     its, played = "", [turn.text for turn in turns[1::2]]
     for turn, info, before in zip(turns[::2], infos, [None, *played], strict=True):

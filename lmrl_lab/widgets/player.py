@@ -20,9 +20,10 @@ from lmrl_lab.episode import Episode, append_episode
 from lmrl_lab.policies import Policy
 from lmrl_lab.widgets import draw
 from lmrl_lab.widgets.game import Game, advice
+from lmrl_lab.widgets.moves import manners
 
-MAX_BUTTONS = 12
 ENTER_WINDOW, ENTER_WAIT = 1.0, 0.3  # seconds, see `_on_text_message`
+BACK = "← back"
 WATCH_PAUSE, WATCHED_MOVES = 0.25, 40  # seconds between the moves that are watched; the moves after these are not
 
 
@@ -45,7 +46,8 @@ class Player:
         if save_to is not None and Path(save_to).suffix != ".jsonl":
             raise ValueError(f"save_to is a .jsonl file, not '{save_to}'")
         self.game, self.agent, self.save_to = game, agent, save_to
-        self._entered = 0.0
+        self.manners = manners(game.card.id)
+        self._entered, self._doubted, self._offers, self._group = 0.0, None, {}, ""
         self._build()
         self._say_new_game()
 
@@ -62,7 +64,7 @@ class Player:
 
     @property
     def returns(self) -> list[float]:
-        """Returns of the finished games in which the agent made no move."""
+        """Returns of the finished games in which the agent made no move and none was taken back."""
         return self.game.returns
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict]:
@@ -74,19 +76,27 @@ class Player:
         self.game.new(seed)
         self._say_new_game()
 
+    def undo(self) -> None:
+        """Take back the last move with its answer; the game's Episode will say so, and `returns` will leave it out."""
+        action = self.game.turns[-2].text if len(self.game.turns) > 1 else ""
+        self.game.undo()
+        self._redraw(f"Taken back: {self.manners.show(action)}.")
+
     # ------------------------------------------------------------------------------------------ controls
 
     def _build(self) -> None:
         self.header, self.picture, self.status = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.hint, self.record, self.download = widgets.HTML(), widgets.HTML(), widgets.HTML()
         legal = self.game.infos[0]["legal_actions"]
-        example = f"for example: {legal[0]}" if legal else "type here, then press Enter"
+        example = self.manners.example or (legal[0] if legal else "")
+        example = f"for example: {example}" if example else "type here, then press Enter"
         # the value comes when Enter is pressed or the box is left, see `_on_text_message`
         self.text = widgets.Text(description="Action:", placeholder=example, continuous_update=False,
                                  layout=widgets.Layout(width="300px"), style={"description_width": "initial"})
         self.text.on_msg(self._on_text_message)
         self.text.observe(self._on_text_value, "value")
         self.send = self._button("Send", lambda: self._submit(), "primary")
+        self.take_back = self._button("Take back", self.undo)
         self.buttons = _row()
         self.ask = self._button("What would the agent do?", self._ask)
         self.agent_move = self._button("Let it move", lambda: self._play_agent(1))
@@ -98,7 +108,8 @@ class Player:
         self.show_record = widgets.Checkbox(description="Show the transcript", indent=False,
                                             layout=widgets.Layout(width="auto", margin="0 0 0 14px"))
         self.show_record.observe(lambda _: self._draw_record(), "value")
-        controls = widgets.VBox([self.status, _row(self.text, self.send), self.buttons, *agent],
+        controls = widgets.VBox([self.status, _row(self.text, self.send, *[self.take_back] * self.manners.undo),
+                                 self.buttons, *agent],
                                 layout=widgets.Layout(flex="1 1 380px", max_width="560px"))
         self.box = widgets.VBox([
             self.header, _row(self.picture, controls, grid_gap="18px"),
@@ -130,15 +141,20 @@ class Player:
             self._submit()
 
     def _submit(self) -> None:
-        action, self._entered = self.text.value, 0.0
-        if not action.strip():
+        typed, self._entered = self.text.value, 0.0
+        if not typed.strip():
             self._say("Type an action first, then press Enter.")
         elif self.game.over:
             self._say("This game is over: press New game.")
         else:
-            self._guarded(lambda: self._play_typed(action))
+            self._guarded(lambda: self._play_typed(typed))
 
-    def _play_typed(self, action: str) -> None:
+    def _play_typed(self, typed: str) -> None:
+        action, legal = self.manners.read(typed, self.game.turns[-1].text), self.game.infos[-1]["legal_actions"]
+        if self.manners.mistake and typed != self._doubted and legal is not None and action not in legal:
+            self._doubted = typed  # a slip of the finger is not a move
+            self._say(f"'{typed.strip():.40}' is {self.manners.mistake}. Press Enter again to play it all the same.")
+            return
         self._step(action, by_agent=False)
         self.text.value = ""  # what could not be played stays in the box
 
@@ -154,7 +170,7 @@ class Player:
         game = self.game
         result = game.step(action, by_agent)
         who, reward, message = "Agent" if by_agent else "You", game.turns[-2].reward, game.infos[-1].get("message", "")
-        said = f"{who}: {action.strip()} → {message} (reward {draw.number(reward)})."
+        said = f"{who}: {self.manners.show(action.strip())} → {message} (reward {draw.number(reward)})."
         if game.over:
             turns = len(game.infos) - 1
             said += f" Game over after {turns} turn{'s' * (turns != 1)}: {self._graded(game.total_return)}. {self._save()}"
@@ -182,10 +198,11 @@ class Player:
         legal = self.game.infos[-1]["legal_actions"]
         actions = self._advice()
         self.game.hints += 1
-        self.hint.value = draw.draw_actions(actions, legal is not None and len(actions) >= len(legal))
+        closed = legal is not None and len(actions) >= len(legal)
+        self.hint.value = draw.draw_actions(actions, closed, self.manners.show)
 
     def _advice(self) -> list[dict]:
-        return advice(self.agent, self.game.turns, self.game.infos, self.game.seed)
+        return advice(self.agent, self.game.card.id, self.game.turns, self.game.infos, self.game.seed)
 
     def _play_agent(self, moves: int | None) -> None:
         """The agent's first choice is played, once or (None) until the game is over."""
@@ -204,43 +221,56 @@ class Player:
 
     def _redraw(self, said: str) -> None:
         game = self.game
+        self._doubted, self._group = None, ""
         self.header.value = self._header()
-        self.picture.value = draw.view(game.card.id, game.turns, game.env, game.over)
+        self._draw_picture()
         self._say(said)
         self._show_buttons(game.infos[-1]["legal_actions"])
+        self.take_back.disabled = len(game.turns) == 1
         for button in (self.send, self.ask, self.agent_move, self.agent_rest):
             button.disabled = game.over
         self.hint.value = ""
         self._draw_record()
 
+    def _draw_picture(self) -> None:
+        game = self.game
+        self.picture.value = draw.view(game.card.id, game.turns, game.env, game.over)
+
     def _header(self) -> str:
         game, cell = self.game, "margin-right:22px;white-space:nowrap"
         facts = [f"turn <b>{len(game.infos) - 1}</b>", f"return <b>{draw.number(game.total_return)}</b>",
                  f"seed <b>{game.seed}</b>"]
+        if game.undone:
+            facts.append(f"taken back <b>{game.undone}</b>")
         if game.returns:
             n, mean = len(game.returns), sum(game.returns) / len(game.returns)
             facts.append(f"your {n} game{'s' * (n != 1)}: best {self._graded(max(game.returns))}, mean {self._graded(mean)}")
-            if not game.keywords:
+            if self._references() is not None:
                 facts.append("<small>score: 0 worst, 50 the behaviour data's mean, 100 the best known mean</small>")
         spans = "".join(f'<span style="{cell}">{fact}</span> ' for fact in facts)
         return draw.card(f'<div style="font-weight:600;font-size:15px">{escape(game.card.title)}</div>'
                          f'<div style="display:flex;flex-wrap:wrap">{spans}</div>')
 
     def _graded(self, value: float) -> str:
-        """A return, and its score where the card's references hold: in the game as it is, without keywords."""
-        if self.game.keywords:
+        """A return, and its score where there are references for the game that is played."""
+        references = self._references()
+        if references is None:
             return f"return {draw.number(value)}"
-        score = round(self.game.card.references.normalize(value), 1)
+        score = round(references.normalize(value), 1)
         return f"return {draw.number(value)} (score {draw.number(score)})"
+
+    def _references(self):
+        return self.game.card.references_with(self.game.keywords)
 
     def _say(self, said: str) -> None:
         """The live region: what the game says, and what became of the last action."""
-        seen = draw.quote(self.game.turns[-1].text) if self.game.card.id in draw.VIEWS else ""  # a chat has it
+        seen = draw.say(self.game.card.id, self.game.turns)
         self.status.value = draw.card(f'<div role="status" aria-live="polite">{seen}<div>{escape(said)}</div></div>')
 
     def _show_buttons(self, legal: Sequence[str] | None) -> None:
-        """A button for each of a few legal actions; buttons are used again, so that the focus stays where it is."""
-        shown = list(legal) if legal is not None and len(legal) <= MAX_BUTTONS else []
+        """The buttons that the task offers now; they are used again, so that the focus stays where it is."""
+        self._offers = self.manners.offers(legal, self.game.turns[-1].text)
+        shown = [*self._offers[self._group], BACK] if self._group else list(self._offers)
         pool = list(self.buttons.children)
         while len(pool) < len(shown):
             pool.append(self._action_button())
@@ -253,8 +283,18 @@ class Player:
 
     def _action_button(self) -> widgets.Button:
         button = widgets.Button(layout=widgets.Layout(width="auto"))
-        button.on_click(lambda clicked: self._guarded(lambda: self._step(clicked.description, by_agent=False)))
+        button.on_click(lambda clicked: self._guarded(lambda: self._choose(clicked.description)))
         return button
+
+    def _choose(self, words: str) -> None:
+        """A button was pressed: it plays an action, opens a group of others, or leads back from there."""
+        chosen = None if words == BACK else (self._offers[self._group] if self._group else self._offers)[words]
+        if isinstance(chosen, str):
+            self._step(chosen, by_agent=False)
+            return
+        self._group = words if chosen else ""
+        self._show_buttons(self.game.infos[-1]["legal_actions"])
+        self._draw_picture()
 
     def _draw_record(self) -> None:
         self.record.value = draw.draw_transcript(self.game.turns) if self.show_record.value else ""

@@ -13,6 +13,7 @@ from lmrl_lab.episode import Episode
 from lmrl_lab.policies import Policy
 from lmrl_lab.widgets import draw
 from lmrl_lab.widgets.game import advice
+from lmrl_lab.widgets.moves import manners
 from lmrl_lab.widgets.player import twin, view_of
 
 
@@ -28,7 +29,7 @@ class Replayer:
     """The widget that `replay` returns. `go(turn)` shows the game after that many actions."""
 
     def __init__(self, episodes: list[Episode], agent: Policy | None = None):
-        self.episodes, self.agent = episodes, agent
+        self.episodes, self.agent, self._env = episodes, agent, None
         choices = [(f"{i}: {e.task}, {e.policy or 'unnamed policy'}, return {draw.number(e.total_return)}", i)
                    for i, e in enumerate(episodes)]
         self.choice = widgets.Dropdown(options=choices, description="Episode:", layout=widgets.Layout(width="440px"),
@@ -63,7 +64,10 @@ class Replayer:
     def _load(self, which: int) -> None:
         self.episode = episode = self.episodes[which]
         drawn = episode.task in draw.VIEWS
-        self.problem = _why_not_replayable(episode) if drawn else None  # then the text has to do
+        self.problem = _why_not_replayable(episode) if drawn else None  # then what the text tells has to do
+        self._beside = drawn and (not self.problem or episode.task in draw.FROM_TEXT)  # else the picture is the text
+        if self._env is not None:
+            self._env.close()
         self._env, self._infos, self._pictures, self._advice, self.text.value = None, [], [], {}, ""
         if drawn and not self.problem:
             self._env = make(episode.task, **episode.info.get("keywords", {}))
@@ -94,7 +98,7 @@ class Replayer:
         episode, turn = self.episode, self.slider.value
         self.picture.value = self._picture(turn)
         self.header.value = self._header(turn)
-        if self._env is not None:  # else the picture is the text
+        if self._beside:
             self.text.value = draw.draw_transcript(episode.turns, current=min(2 * turn, len(episode.turns) - 1))
         if self.agent is not None:
             self.hint.value = self._hint(turn)
@@ -108,12 +112,13 @@ class Replayer:
         if turn not in self._advice:
             infos = self._infos[:turn + 1]
             try:
-                actions = advice(self.agent, self.episode.turns[:2 * turn + 1], infos, self.episode.seed)
+                actions = advice(self.agent, self.episode.task, self.episode.turns[:2 * turn + 1], infos, self.episode.seed)
             except Exception as error:  # an agent of another task, say: the replay goes on without it
                 return draw.card(escape(f"The agent cannot say: {error}"))
             legal = infos[-1]["legal_actions"]
             name = escape(getattr(self.agent, "name", "the agent"))
-            table = draw.draw_actions(actions, legal is not None and len(actions) >= len(legal))
+            closed = legal is not None and len(actions) >= len(legal)
+            table = draw.draw_actions(actions, closed, manners(self.episode.task).show)
             self._advice[turn] = draw.card(f"<b>What {name} would do</b>", "margin-top:8px") + table
         return self._advice[turn]
 
@@ -123,7 +128,8 @@ class Replayer:
         so_far = sum(t.reward for t in episode.turns[:2 * turn])
         end = "over" if episode.terminated else "cut" if episode.truncated else "not finished"
         at_end = f", the game is {end}" if turn == len(episode.actions) else ""
-        problem = f"Shown as text: the game cannot be played again, {self.problem}." if self.problem else ""
+        shown = "Drawn from its text" if self._beside else "Shown as text"
+        problem = f"{shown}: the game cannot be played again, {self.problem}." if self.problem else ""
         return draw.card(
             f'<div><b style="font-size:15px">{escape(title)}</b> · played by '
             f'{escape(episode.policy or "an unnamed policy")}</div>'

@@ -1,0 +1,64 @@
+"""How a person makes a move: what typed words stand for, what is asked before a mistake is played, which buttons there are.
+
+One `Manners` a task, in `manners`; the controls are in `player`, the pictures in `draw`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+MAX_BUTTONS = 40  # a larger set of legal actions is typed
+# what a button does: play an action, or show the buttons of a group
+Offers = dict[str, "str | dict[str, str]"]
+
+
+def _one_a_button(legal: Sequence[str] | None, observation: str) -> Offers:
+    return {action: action for action in legal} if legal is not None and len(legal) <= MAX_BUTTONS else {}
+
+
+def _no_buttons(legal: Sequence[str] | None, observation: str) -> Offers:
+    return {}
+
+
+@dataclass(frozen=True)
+class Manners:
+    """read(typed, observation) -> the action that is meant; show(action) -> how a person is told of it; example: of what can
+    be typed (else a legal action); mistake: what is said of an action that is not legal before it is played, which takes a
+    second Enter ("" plays it at once); offers(legal actions, observation) -> the buttons; undo: moves can be taken back;
+    position_only: scripted policies go by the last observation alone, so they need not be played over the whole game.
+    """
+
+    read: Callable[[str, str], str] = lambda typed, observation: typed
+    show: Callable[[str], str] = lambda action: action
+    example: str = ""
+    mistake: str = ""
+    offers: Callable[[Sequence[str] | None, str], Offers] = _one_a_button
+    undo: bool = False
+    position_only: bool = False
+
+
+def closed_up(action: str) -> str:
+    """ "h o u s e" -> "house"; a text that is not spelled with single spaces stays as it is."""
+    return action[::2] if len(action) > 1 and set(action[1::2]) == {" "} else action
+
+
+# ------------------------------------------------------------------------------------------------------- wordle
+
+def _read_word(typed: str, observation: str) -> str:
+    """ "House" -> "h o u s e", as the data and the agents spell it."""
+    return " ".join("".join(typed.split()).lower())
+
+
+# ------------------------------------------------------------------------------------------------------- the tasks
+
+PLAIN = Manners()
+_ALL = {
+    "wordle": Manners(read=_read_word, show=closed_up, example="house", offers=_no_buttons,
+                      mistake="not a word of this game, and would cost a try"),
+}
+
+
+def manners(task: str) -> Manners:
+    """The manners of a task; a task without its own is played word for word."""
+    return _ALL.get(task, PLAIN)
