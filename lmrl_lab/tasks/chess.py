@@ -144,10 +144,10 @@ class ChessEnv(TextEnv):
         if result is None:
             try:
                 answer = self._opponent.choose(board, replies, self.np_random)
-            except Exception:
+            except BaseException:
                 self._seen[self._position()] -= 1
                 self._count -= 1
-                board.pop()  # the engine failed: the position is as it was, and the move can be tried again
+                board.pop()  # the engine failed or was interrupted: the move can be tried again
                 raise
             board.push(answer)
             result = self._ending(any(board.generate_legal_moves()))
@@ -198,7 +198,8 @@ def _checked(fen) -> chess.Board:
     except ValueError as error:
         raise ValueError(f"fen cannot be read ({error}): {fen!r:.100}") from None
     if not board.is_valid():
-        raise ValueError(f"fen is not a legal position ({str(board.status())}): {fen!r:.100}")
+        problems = ", ".join(flag.name.lower().replace("_", " ") for flag in board.status())
+        raise ValueError(f"fen is not a legal position ({problems}): {fen!r:.100}")
     if not board.turn:
         raise ValueError(f"fen must have White to move: {fen!r:.100}")
     if board.is_game_over() or board.halfmove_clock >= 100:
@@ -297,8 +298,15 @@ def _random_policy(**_) -> RandomPolicy:
 
 # ---------------------------------------------------------------------------------------------- behaviour data
 
-def behaviour_episodes(task: str, size: int, seed: int, opponent: str = "built-in") -> Iterator[Episode]:
-    """Games of `behaviour_policy` against `opponent`; needs no engine by default. No endgame passes a test position."""
+_DATA_OPPONENT = {"chess": "built-in", "chess-endgames": "table"}  # the same data wherever it is made
+
+
+def behaviour_episodes(task: str, size: int, seed: int, opponent: str | None = None) -> Iterator[Episode]:
+    """Games of `behaviour_policy` against `opponent` (chess: "built-in", endgames: "table", so that no engine is needed).
+
+    No endgame comes through a test position.
+    """
+    opponent = _DATA_OPPONENT[task] if opponent is None else opponent
     env = ChessEnv(task, opponent)
     try:
         for k in range(size):
@@ -307,6 +315,8 @@ def behaviour_episodes(task: str, size: int, seed: int, opponent: str = "built-i
                 episode = _game(env, game_seed)
                 if episode is not None:
                     break
+            if opponent != "table":  # not what `make` builds by default, everywhere
+                episode.info["keywords"] = {"opponent": opponent}
             yield episode
     finally:
         env.close()
@@ -374,7 +384,11 @@ def references(task: str, opponent: str, games: int = 2_000, best_games: int = 2
         env.close()
     errors = (float(np.std(returns, ddof=1) / len(returns)**0.5) for returns in (data, best))
     return References(-float(MAX_MOVES[task]), float(np.mean(data)), float(np.mean(best)), (0.0, *errors),
-                      f"lmrl_lab.tasks.chess.references('{task}', '{opponent}')")
+                      _command(task, opponent, *(() if (games, best_games) == (2_000, 200) else (games, best_games))))
+
+
+def _command(*arguments) -> str:
+    return f"lmrl_lab.tasks.chess.references({', '.join(map(repr, arguments))})"
 
 
 def _card(task: str, **fields) -> TaskCard:
@@ -387,8 +401,8 @@ def _card(task: str, **fields) -> TaskCard:
 
 # the default opponent depends on what is installed, and the card's references go with it
 _AGAINST = {
-    "built-in": References(-400.0, -0.45, 1.0, (0.0, 0.02, 0.0), "lmrl_lab.tasks.chess.references('chess', 'built-in')"),
-    "stockfish": References(-400.0, -0.9, 1.0, (0.0, 0.02, 0.0), "lmrl_lab.tasks.chess.references('chess', 'stockfish')"),
+    "built-in": References(-400.0, -0.184, 0.995, (0.0, 0.020, 0.005), _command("chess", "built-in")),
+    "stockfish": References(-400.0, -0.942, 1.0, (0.0, 0.013, 0.0), _command("chess", "stockfish", 500, 100)),
 }
 CARDS = {
     "chess": _card(
@@ -401,8 +415,8 @@ CARDS = {
     "chess-endgames": _card(
         "chess-endgames", title="Chess endgames", summary="mate a bare king with queen or rook, alone or together",
         capability="credit: one reward at the end of up to fifty moves, and some moves throw it away",
-        data_size=4_000, references=References(-100.0, 0.5, 1.0, (0.0, 0.02, 0.0),
-                                               "lmrl_lab.tasks.chess.references('chess-endgames', 'table')"),
+        data_size=4_000, references=References(-100.0, 0.475, 1.0, (0.0, 0.011, 0.0),
+                                               _command("chess-endgames", "table")),
         evaluation_options=endgame_options, evaluation_episodes=TEST_POSITIONS,
         paper={"BC": 0.112, "filtered BC": -0.439, "MC": 0.588, "ILQL": 0.452, "PPO": 0.814, "online filtered BC": 0.112,
                "GPT-4": -22.87}),

@@ -266,7 +266,7 @@ class UciEngine:
         self._protocol = self._finalizer = None
 
     def choose(self, board: chess.Board, moves: Sequence[chess.Move], rng: np.random.Generator) -> chess.Move:
-        move = self._ask(self._choose(board.copy(stack=False), rng))
+        move = self._ask(lambda: self._choose(board.copy(stack=False), rng))
         if move not in moves:
             self.close()
             raise RuntimeError(f"the chess engine {self.path} answered {move} in {board.fen()}, which is not legal there: "
@@ -279,18 +279,19 @@ class UciEngine:
             self._finalizer()
         self._protocol = self._finalizer = None
 
-    def _ask(self, coroutine):
+    def _ask(self, question):
         import chess.engine
         try:
             if self._protocol is None:
                 self._start()
-            return _wait(coroutine, self.timeout)
+            return _wait(question(), self.timeout)
         except TimeoutError:
             problem = f"did not answer within {self.timeout:g} seconds"
         except (chess.engine.EngineError, OSError) as error:
             problem = f"failed ({str(error) or type(error).__name__})"
-        finally:
-            coroutine.close()
+        except BaseException:  # a setting that it does not have, or Ctrl-C while it thinks: no half-answered engine is kept
+            self.close()
+            raise
         self.close()
         raise RuntimeError(f"the chess engine {self.path} {problem}: its process was ended; try again, use another engine, "
                            "or opponent='built-in'")
@@ -309,11 +310,9 @@ class UciEngine:
         settings = {name: value for name, value in (("Threads", 1), ("Hash", 1)) if name in options}
         if self.elo is not None:
             if not {"UCI_LimitStrength", "UCI_Elo"} <= set(options):
-                self.close()
                 raise ValueError(f"the chess engine {self.path} has no UCI_Elo: leave elo out, and give nodes instead")
             low, high = options["UCI_Elo"].min, options["UCI_Elo"].max
             if type(self.elo) is not int or not low <= self.elo <= high:
-                self.close()
                 raise ValueError(f"the chess engine {self.path} plays at elo {low} to {high}, not {self.elo!r}")
             settings |= {"UCI_LimitStrength": True, "UCI_Elo": self.elo}
         _wait(protocol.configure(settings), self.timeout)
