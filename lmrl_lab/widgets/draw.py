@@ -26,6 +26,7 @@ MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono
 
 WALL, RIM, FLOOR, GRID = "#3d4757", "#e8ebf0", "#fbfaf5", "#dcd9cc"
 TRAIL, TRAIL_TINT, GOAL, WALKER = "#b45f06", "#fbe7c6", "#2e7d4f", "#1f5fbf"
+GROUND = "#f3f4f6"  # behind a picture that is not a board
 CELL = 28  # pixels
 
 
@@ -104,7 +105,7 @@ def draw_maze(maze: Maze, position: Cell | None = None, goal: bool = True, trail
         parts.append(_circle(trail[0], 6, FLOOR, f'stroke="{TRAIL}" stroke-width="2.5"'))
     if position is not None:
         aside = 4 if goal and position == maze.goal else 0  # leaves room for the G
-        parts.append(_walker((position[1] + 0.5) * CELL + aside, (position[0] + 0.5) * CELL))
+        parts.append(walker((position[1] + 0.5) * CELL + aside, (position[0] + 0.5) * CELL))
     return svg(columns * CELL, rows * CELL, _maze_words(maze, position, goal, trail), "".join(parts))
 
 
@@ -113,7 +114,7 @@ def _circle(cell: Cell, radius: float, fill: str, more: str) -> str:
     return f'<circle cx="{(c + 0.5) * CELL:g}" cy="{(r + 0.5) * CELL:g}" r="{radius:g}" fill="{fill}" {more}/>'
 
 
-def _walker(x: float, y: float) -> str:
+def walker(x: float, y: float) -> str:
     """A pawn, head and shoulders, centred at x, y."""
     return (f'<g fill="{WALKER}" stroke="#ffffff" stroke-width="1.5"><path d="M{x - 9:g},{y + 11:g} '
             f'q0,-12 9,-12 q9,0 9,12 z"/><circle cx="{x:g}" cy="{y - 5:g}" r="5.5"/></g>')
@@ -145,7 +146,7 @@ def draw_surroundings(observation: str, moves: Iterable[str] = ()) -> str:
         turned = f'transform="rotate({90 * dc} {x + width / 2:g} {y + height / 2:g})"' if dc else ""
         words = label(x + width / 2, y + height / 2, "wall" if wall else "open", 13, "#ffffff" if wall else "#57606a")
         parts.append(f"<g {turned}>{words}</g>")
-    parts.append(_walker(x0 + room / 2, y0 + room / 2))
+    parts.append(walker(x0 + room / 2, y0 + room / 2))
     moves = list(moves)
     parts.append(label(size / 2, 204, "your last moves (× = into a wall)", 12, "#57606a"))
     parts.append(label(size / 2, 230, "  ".join(moves[-8:]) or "none yet", 17 if moves else 12))
@@ -255,7 +256,8 @@ def _late(module: str, name: str) -> Callable[..., str]:
 View = Callable[..., str]
 # id -> view(turns so far, env in its present state, reveal the hidden state?); without `reveal`, a view of a partly
 # observed game draws from the turns alone
-VIEWS: dict[str, View] = {"maze-fo": view_maze, "maze-po": view_maze, "wordle": _late("draw_wordle", "view")}
+VIEWS: dict[str, View] = {"maze-fo": view_maze, "maze-po": view_maze, "wordle": _late("draw_wordle", "view"),
+                          "text-nav-fo": _late("draw_text_nav", "view"), "text-nav-po": _late("draw_text_nav", "view")}
 # tasks whose pictures need no env: games that cannot be played again, published ones say, are drawn all the same
 FROM_TEXT = {"wordle"}
 # id -> say(turns): the game's last words as HTML, where they need more than to be quoted

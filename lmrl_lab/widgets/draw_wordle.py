@@ -13,14 +13,13 @@ import numpy as np
 from lmrl_lab.env import TextEnv
 from lmrl_lab.episode import Turn
 from lmrl_lab.tasks.wordle import MARKS, PATTERNS, TRIES, Vocabulary
-from lmrl_lab.widgets.draw import FAINT, LINE, MONO, card, label, quote, rect, svg
+from lmrl_lab.widgets.draw import FAINT, GROUND, LINE, MONO, card, label, quote, rect, svg
 from lmrl_lab.widgets.moves import closed_up
 
 # mark -> its words, and the fill, ink and edge of a tile
 WORDS = {"g": "in place", "y": "elsewhere", "b": "absent"}
 LOOKS = {"g": ("#2e7d4f", "#ffffff", "#1b5233"), "y": ("#f2c14e", "#1f2328", "#8a6410"), "b": ("#cfd4db", "#1f2328", "#9aa3ae"),
          "": ("#ffffff", "#1f2328", "#aeb5bf")}
-GROUND = "#f3f4f6"
 TILE, GAP, LEFT, TOP, WIDTH = 42, 5, 46, 14, 352
 KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 KEY, KEY_HEIGHT = 28, 32

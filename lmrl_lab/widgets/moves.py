@@ -50,12 +50,22 @@ def _read_word(typed: str, observation: str) -> str:
     return " ".join("".join(typed.split()).lower())
 
 
+# ------------------------------------------------------------------------------------------------------- text-nav
+
+def _read_command(typed: str, observation: str) -> str:
+    """ "Take the bowl from the table" -> "take bowl from table", "west" -> "go west"."""
+    words = [word for word in typed.lower().split() if word != "the"]
+    return " ".join(["go"] * (len(words) == 1 and words[0] in ("east", "north", "south", "west")) + words)
+
+
 # ------------------------------------------------------------------------------------------------------- the tasks
 
 PLAIN = Manners()
+_TEXT_NAV = Manners(read=_read_command, example="go west", mistake="not possible here, and would use up a command")
 _ALL = {
     "wordle": Manners(read=_read_word, show=closed_up, example="house", offers=_no_buttons,
                       mistake="not a word of this game, and would cost a try"),
+    "text-nav-fo": _TEXT_NAV, "text-nav-po": _TEXT_NAV,
 }
 
 
