@@ -106,7 +106,7 @@ class ChessEnv(TextEnv):
         if opponent in (None, "auto"):
             opponent = "table" if task == "chess-endgames" and nodes is None and elo is None else "auto"
         self._opponent = make_player(opponent, nodes, elo)
-        self._board, self._seen, self._count = chess.Board(), {}, 0
+        self._board, self._seen, self._count, self._shown = chess.Board(), {}, 0, ""
         self.last_moves: tuple[chess.Move | None, chess.Move | None] = (None, None)
 
     @property
@@ -136,7 +136,7 @@ class ChessEnv(TextEnv):
         move = _parse(board, action)
         self._count += 1
         if move is None:
-            return (self._text(), ILLEGAL, False, self._count >= self.max_moves,
+            return (self._shown, ILLEGAL, False, self._count >= self.max_moves,
                     self._info(f"not a legal move: {action!r:.40}", LegalMoves(board), invalid=True))
         board.push(move)
         replies = list(board.generate_legal_moves())
@@ -159,7 +159,8 @@ class ChessEnv(TextEnv):
                 self._info("Black has answered", LegalMoves(board)))
 
     def _text(self) -> str:
-        return spell(self._board.fen()) + "\n"
+        self._shown = spell(self._board.fen()) + "\n"  # kept: an agent that errs sees it again and again
+        return self._shown
 
     def _info(self, message: str, legal, invalid: bool = False, success: bool = False) -> dict:
         return {"legal_actions": legal, "invalid": invalid, "success": success, "message": message,
