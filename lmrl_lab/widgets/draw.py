@@ -257,17 +257,23 @@ View = Callable[..., str]
 # id -> view(turns so far, env in its present state, reveal the hidden state?); without `reveal`, a view of a partly
 # observed game draws from the turns alone
 VIEWS: dict[str, View] = {"maze-fo": view_maze, "maze-po": view_maze, "wordle": _late("draw_wordle", "view"),
-                          "text-nav-fo": _late("draw_text_nav", "view"), "text-nav-po": _late("draw_text_nav", "view")}
+                          **dict.fromkeys(("text-nav-fo", "text-nav-po"), _late("draw_text_nav", "view")),
+                          **dict.fromkeys(("chess", "chess-endgames"), _late("draw_chess", "view"))}
 # tasks whose pictures need no env: games that cannot be played again, published ones say, are drawn all the same
-FROM_TEXT = {"wordle"}
+FROM_TEXT = {"wordle", "chess", "chess-endgames"}
 # id -> say(turns): the game's last words as HTML, where they need more than to be quoted
-SAYINGS: dict[str, Callable[[Sequence[Turn]], str]] = {"wordle": _late("draw_wordle", "say")}
+SAYINGS: dict[str, Callable[[Sequence[Turn]], str]] = {
+    "wordle": _late("draw_wordle", "say"), **dict.fromkeys(("chess", "chess-endgames"), _late("draw_chess", "say"))}
 
 
 def view(task: str, turns: Sequence[Turn], env: TextEnv | None, reveal: bool, player: str = "You", **more) -> str:
     """The picture of a game, or the chat where the task has no picture or the game cannot be rebuilt (env None)."""
     if task in VIEWS and (env is not None or task in FROM_TEXT):
-        return VIEWS[task](turns, env, reveal, **more)
+        try:
+            return VIEWS[task](turns, env, reveal, **more)
+        except ValueError:  # a record from elsewhere whose text cannot be read
+            if env is not None:
+                raise
     return draw_chat(turns, player)
 
 

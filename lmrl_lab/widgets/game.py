@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import weakref
 from collections.abc import Sequence
 
 from lmrl_lab.env import TASKS, make
@@ -24,6 +25,11 @@ def check_seed(seed) -> int:
     return value
 
 
+# the last game of each task that has an engine: a notebook's cell that is run again leaves its old widget, and with it an
+# engine of a hundred megabytes, alive
+_LATEST: weakref.WeakValueDictionary[str, Game] = weakref.WeakValueDictionary()
+
+
 class Game:
     """A person's game: `turns` so far, `infos` (one an observation), `over`; whole games become `episodes`.
 
@@ -37,6 +43,10 @@ class Game:
         self.episodes: list[Episode] = []
         self._counted = seed is not None
         self._next = check_seed(seed) if self._counted else None
+        if self.card.id in _LATEST:
+            _LATEST[self.card.id].env.close()
+        if manners(self.card.id).engine:
+            _LATEST[self.card.id] = self
         self.new()
 
     def new(self, seed: int | None = None) -> None:
@@ -60,6 +70,8 @@ class Game:
         self.over = terminated or truncated
         if self.over:
             self.episodes.append(self._episode(terminated))
+            if manners(self.card.id).engine:
+                self.env.close()
         return result
 
     def undo(self) -> None:

@@ -26,7 +26,8 @@ class Manners:
     """read(typed, observation) -> the action that is meant; show(action) -> how a person is told of it; example: of what can
     be typed (else a legal action); mistake: what is said of an action that is not legal before it is played, which takes a
     second Enter ("" plays it at once); offers(legal actions, observation) -> the buttons; undo: moves can be taken back;
-    position_only: scripted policies go by the last observation alone, so they need not be played over the whole game.
+    position_only: scripted policies go by the last observation alone, so they need not be played over the whole game;
+    engine: the env's `close()` only ends a process, which the next move starts again.
     """
 
     read: Callable[[str, str], str] = lambda typed, observation: typed
@@ -36,6 +37,7 @@ class Manners:
     offers: Callable[[Sequence[str] | None, str], Offers] = _one_a_button
     undo: bool = False
     position_only: bool = False
+    engine: bool = False
 
 
 def closed_up(action: str) -> str:
@@ -43,11 +45,16 @@ def closed_up(action: str) -> str:
     return action[::2] if len(action) > 1 and set(action[1::2]) == {" "} else action
 
 
+def spelled(text: str) -> str:
+    """ "house" -> "h o u s e", as data and agents have it; a long text is no word and no move, and stays as it is."""
+    return " ".join(text) if len(text) <= 20 else text
+
+
 # ------------------------------------------------------------------------------------------------------- wordle
 
 def _read_word(typed: str, observation: str) -> str:
-    """ "House" -> "h o u s e", as the data and the agents spell it."""
-    return " ".join("".join(typed.split()).lower())
+    """ "House" or "H O U S E" -> "h o u s e"."""
+    return spelled("".join(typed.split()).lower())
 
 
 # ------------------------------------------------------------------------------------------------------- text-nav
@@ -58,14 +65,50 @@ def _read_command(typed: str, observation: str) -> str:
     return " ".join(["go"] * (len(words) == 1 and words[0] in ("east", "north", "south", "west")) + words)
 
 
+# ------------------------------------------------------------------------------------------------------- chess
+
+def _read_chess(typed: str, observation: str) -> str:
+    """SAN in any spelling, or the two squares of a move, as spelled SAN: "nf3" or "g1f3" -> "N f 3"."""
+    import chess
+
+    from lmrl_lab.tasks.chess import read_fen
+    board, text = chess.Board(read_fen(observation)), "".join(typed.split())
+    for read, words in ((board.parse_san, text), (board.parse_uci, text.lower()),
+                        (board.parse_san, text[:1].upper() + text[1:]), (board.parse_san, text.upper())):
+        try:
+            move = read(words)
+        except ValueError:
+            continue
+        if move:  # "--" and "0000" are null moves
+            return spelled(board.san(move))
+    return spelled(text)
+
+
+def _offer_chess(legal: Sequence[str] | None, observation: str) -> Offers:
+    """A button for each piece that can move, named by its square, which opens a button for each of its moves."""
+    import chess
+
+    from lmrl_lab.tasks.chess import read_fen
+    if not legal:  # the game is over
+        return {}
+    board = chess.Board(read_fen(observation))
+    offers: Offers = {}
+    for move in sorted(board.legal_moves, key=lambda move: (-board.piece_type_at(move.from_square), move.from_square)):
+        piece = f"{board.piece_at(move.from_square).unicode_symbol()} {chess.square_name(move.from_square)}"
+        offers.setdefault(piece, {})[board.san(move)] = spelled(board.san(move))
+    return offers
+
+
 # ------------------------------------------------------------------------------------------------------- the tasks
 
 PLAIN = Manners()
 _TEXT_NAV = Manners(read=_read_command, example="go west", mistake="not possible here, and would use up a command")
+_CHESS = Manners(read=_read_chess, show=closed_up, example="e4, Nf3 or g1f3", offers=_offer_chess, undo=True,
+                 mistake="not a legal move here (or fits two pieces), and would cost 1", position_only=True, engine=True)
 _ALL = {
     "wordle": Manners(read=_read_word, show=closed_up, example="house", offers=_no_buttons,
                       mistake="not a word of this game, and would cost a try"),
-    "text-nav-fo": _TEXT_NAV, "text-nav-po": _TEXT_NAV,
+    "text-nav-fo": _TEXT_NAV, "text-nav-po": _TEXT_NAV, "chess": _CHESS, "chess-endgames": _CHESS,
 }
 
 

@@ -234,12 +234,15 @@ class Player:
 
     def _draw_picture(self) -> None:
         game = self.game
-        self.picture.value = draw.view(game.card.id, game.turns, game.env, game.over)
+        picked = {"picked": self._group[-2:]} if self._group else {}  # the square of a chess piece
+        self.picture.value = draw.view(game.card.id, game.turns, game.env, game.over, **picked)
 
     def _header(self) -> str:
         game, cell = self.game, "margin-right:22px;white-space:nowrap"
         facts = [f"turn <b>{len(game.infos) - 1}</b>", f"return <b>{draw.number(game.total_return)}</b>",
                  f"seed <b>{game.seed}</b>"]
+        if "opponent" in game.infos[-1]:
+            facts.append(f"against <b>{escape(game.infos[-1]['opponent'])}</b>")
         if game.undone:
             facts.append(f"taken back <b>{game.undone}</b>")
         if game.returns:
@@ -289,12 +292,16 @@ class Player:
     def _choose(self, words: str) -> None:
         """A button was pressed: it plays an action, opens a group of others, or leads back from there."""
         chosen = None if words == BACK else (self._offers[self._group] if self._group else self._offers)[words]
-        if isinstance(chosen, str):
+        if isinstance(chosen, str) and not self._group:
             self._step(chosen, by_agent=False)
             return
-        self._group = words if chosen else ""
-        self._show_buttons(self.game.infos[-1]["legal_actions"])
-        self._draw_picture()
+        if isinstance(chosen, str):
+            self._step(chosen, by_agent=False)
+        else:
+            self._group = words if chosen else ""
+            self._show_buttons(self.game.infos[-1]["legal_actions"])
+            self._draw_picture()
+        self.buttons.children[0].send({"do": "focus"})  # the pressed one may be gone; ipywidgets 7 has no Button.focus()
 
     def _draw_record(self) -> None:
         self.record.value = draw.draw_transcript(self.game.turns) if self.show_record.value else ""

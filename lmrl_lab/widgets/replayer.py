@@ -68,7 +68,7 @@ class Replayer:
         self._beside = drawn and (not self.problem or episode.task in draw.FROM_TEXT)  # else the picture is the text
         if self._env is not None:
             self._env.close()
-        self._env, self._infos, self._pictures, self._advice, self.text.value = None, [], [], {}, ""
+        self._env, self._infos, self._pictures, self._advice, self.text.value = None, [], {}, {}, ""
         if drawn and not self.problem:
             self._env = make(episode.task, **episode.info.get("keywords", {}))
         self.slider.value = 0
@@ -76,20 +76,31 @@ class Replayer:
         self._draw()
 
     def _picture(self, turn: int) -> str:
-        """Pictures are made in the order of play: the env takes each action once."""
-        episode, env = self.episode, self._env
-        while len(self._pictures) <= turn:
-            k = len(self._pictures)
-            if env is None:
-                actions = TASKS[episode.task].actions if episode.task in TASKS else None
-                info = {"legal_actions": actions, "invalid": False, "success": False, "message": ""}
-            elif k == 0:
-                info = env.reset(seed=episode.seed, options=episode.info.get("options"))[-1]
-            else:
-                info = env.step(episode.turns[2 * k - 1].text)[-1]
-            self._infos.append(info)
-            self._pictures.append(draw.view(episode.task, episode.turns[:2 * k + 1], env, True, self._player()))
+        """Pictures are made in the order of play, as the env takes each action once; those that need only the text are not:
+        there the env plays the whole game first, and its engine, if it has one, is let go."""
+        played, from_text = len(self.episode.actions), self.episode.task in draw.FROM_TEXT
+        while len(self._infos) <= (played if from_text else turn):
+            self._infos.append(self._info(len(self._infos)))
+            if not from_text:
+                self._pictures[len(self._infos) - 1] = self._view(len(self._infos) - 1)
+            if self._env is not None and len(self._infos) > played:
+                self._env.close()
+        if turn not in self._pictures:
+            self._pictures[turn] = self._view(turn)
         return self._pictures[turn]
+
+    def _info(self, turn: int) -> dict:
+        """The env's info after that many actions; to be asked in this order."""
+        episode = self.episode
+        if self._env is None:
+            actions = TASKS[episode.task].actions if episode.task in TASKS else None
+            return {"legal_actions": actions, "invalid": False, "success": False, "message": ""}
+        if turn == 0:
+            return self._env.reset(seed=episode.seed, options=episode.info.get("options"))[-1]
+        return self._env.step(episode.turns[2 * turn - 1].text)[-1]
+
+    def _view(self, turn: int) -> str:
+        return draw.view(self.episode.task, self.episode.turns[:2 * turn + 1], self._env, True, self._player())
 
     def _player(self) -> str:
         return "You" if self.episode.policy == "human" else self.episode.policy or "Player"
