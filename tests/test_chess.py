@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import lmrl_lab as lab
 from lmrl_lab.data import cache_dir, replay_problem
+from lmrl_lab.episode import Turn
 from lmrl_lab.rollout import rollout
 from lmrl_lab.tasks import chess as c
 from lmrl_lab.tasks import chess_tables as tables
@@ -94,7 +95,7 @@ def test_a_game_is_cut_after_its_cap_with_an_ordinary_observation(task, cap):
     env = lab.make(task)
     first, _ = env.reset(seed=0)
     for k in range(1, cap + 1):
-        text, reward, terminated, truncated, info = env.step("nonsense")
+        text, reward, terminated, truncated, _ = env.step("nonsense")
         assert (text, reward, terminated, truncated) == (first, -1.0, False, k == cap)
 
 
@@ -185,7 +186,7 @@ def test_a_failing_opponent_leaves_the_position_as_it_was():
     assert c.read_fen(env.step("e 4")[0]).startswith("rnbqkbnr/pppp1ppp")
 
 
-@pytest.mark.parametrize("task, games", [("chess", 250), ("chess-endgames", 1000)])
+@pytest.mark.parametrize("task, games", [("chess", 150), ("chess-endgames", 600)])
 def test_many_random_games_keep_the_rules(task, games):
     env, rng = lab.make(task, **({"opponent": "built-in"} if task == "chess" else {})), np.random.default_rng(0)
     endings = set()
@@ -218,15 +219,9 @@ def test_adversarial_text_is_at_worst_illegal(texts):
 
 # ---------------------------------------------------------------------------------------------- exact tables
 
-@pytest.fixture(scope="module")
-def arrays():
-    return {pieces: [np.frombuffer(flat, np.uint8) for flat in pair] for pieces, pair in tables.tables().items()}
-
-
 @pytest.mark.parametrize("pieces, longest", [("Q", 10), ("R", 16), ("QR", 6), ("RR", 7)])
-def test_every_endgame_is_won_and_the_longest_mates_are_the_known_ones(arrays, pieces, longest):
-    white, _ = arrays[pieces]
-    assert white.max() == longest and (white > 0).sum() > 0
+def test_every_endgame_is_won_and_the_longest_mates_are_the_known_ones(pieces, longest):
+    assert max(tables.tables()[pieces][0]) == longest
 
 
 def random_positions(pieces, n, turn, seed):
@@ -402,7 +397,6 @@ def test_an_action_comes_back_from_its_tokens_character_by_character(codec, acti
 
 
 def test_every_legal_move_of_many_games_comes_back_and_nothing_is_unknown(codec):
-    from lmrl_lab.episode import Turn
     rng, unknown, seen = np.random.default_rng(0), codec.tokenizer.unk_token_id, set()
     env = lab.make("chess", opponent="built-in")
     for _ in range(40):
@@ -414,7 +408,7 @@ def test_every_legal_move_of_many_games_comes_back_and_nothing_is_unknown(codec)
             seen.update(legal[:6])
             seen.add(action)
             observed, said = codec.encode([Turn(text, False), Turn(action, True)])
-            assert len(observed) in (69,) and unknown not in observed and unknown not in said
+            assert len(observed) == 69 and unknown not in observed and unknown not in said
             assert len(observed) + len(said) <= lab.TASKS["chess"].turn_tokens
             text, _, terminated, truncated, info = env.step(action)
             over = terminated or truncated
@@ -425,7 +419,6 @@ def test_every_legal_move_of_many_games_comes_back_and_nothing_is_unknown(codec)
 
 
 def test_what_a_tiny_model_reads_is_one_token_a_square():
-    from lmrl_lab.episode import Turn
     text = c.spell("r3k2r/8/8/3pP3/8/8/8/R3K2R w Kq d6 0 1") + "\n"
     board, action = c.model_text([Turn(text, False), Turn("Nf3", True)])
     assert board == ("r . . . k . . r " + ". " * 16 + ". . . p P . . . " + ". " * 24 + "R . . . K . . R " + "K - - q d 6")
@@ -437,7 +430,7 @@ def test_what_a_tiny_model_reads_is_one_token_a_square():
 def test_a_tiny_agent_is_trained_and_plays(task):
     import torch
     torch.set_num_threads(1)
-    agent = lab.train("bc", task, lab.generate(task, 12), steps=5)
+    agent = lab.train("bc", task, lab.generate(task, 4), steps=3)
     score = lab.evaluate(agent, task, episodes=2, max_moves=4, opponent="built-in")
     assert -8 <= score.mean_return <= 1 and score.episodes == 2
 
