@@ -27,8 +27,13 @@ import lmrl_lab as lab
 agent = lab.train("ilql", "maze-fo", lab.generate("maze-fo", 60, seed=3), seed=1, steps=20, bc_steps=20)
 _, episodes = lab.evaluate(agent, "maze-fo", episodes=1, return_episodes=True)
 lab.inspect_tokens(agent, episodes[0])"""
+PLAYS = [
+    "import lmrl_lab as lab\nlab.play('wordle', options={'word': 'house'}, seed=1)",
+    "lab.play('chess', agent=lab.TASKS['chess'].policies['best'](opponent='built-in'), opponent='built-in', seed=1)",
+]
 TINY = {
     "inspects.ipynb": [INSPECT],
+    "plays.ipynb": PLAYS,
     "works.ipynb": ["import time; time.sleep(1)\nprint('slept')", WIDGET],
     "raises.ipynb": ["1 / 0", "print('never')"],
     "leaks.ipynb": [FETCH, "import sys; print('careful', file=sys.stderr)", "print('VBox(children=())')"],
@@ -37,7 +42,7 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """JupyterLab on a copy of the notebooks, with four tiny ones beside them; a notebook's name -> its address."""
+    """JupyterLab on a copy of the notebooks, with tiny ones beside them; a notebook's name -> its address."""
     home = tmp_path_factory.mktemp("jupyter")
     folder = home / "notebooks"
     shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns(".*"))
@@ -135,6 +140,53 @@ def test_the_first_notebook_runs_and_its_maze_is_played_by_keyboard_and_by_butto
     notebook.run_cell(compare)
     picture = notebook.page.locator(".jp-CodeCell").nth(compare).locator("img").last
     assert "you -11.0" in picture.get_attribute("alt")
+    assert notebook.problems() == []
+
+
+def test_words_and_chess_moves_are_typed_asked_about_clicked_and_taken_back(open_notebook):
+    notebook = open_notebook("plays.ipynb")
+    notebook.run_all_cells()
+    assert notebook.problems() == []
+    wordle, chess = (notebook.page.locator(".jp-CodeCell").nth(number) for number in (0, 1))
+
+    def enter(cell, text):
+        box = cell.locator("input[type=text]").first
+        box.fill(text)
+        box.press("Enter")
+        notebook.page.wait_for_timeout(500)  # a text that was there before is played a moment after Enter
+        notebook.wait_idle()
+
+    def said(cell):
+        return " ".join(cell.get_by_role("status").first.inner_text().split())
+
+    def picture(cell):
+        return cell.get_by_role("img").first.get_attribute("aria-label")
+
+    enter(wordle, "horse")
+    assert "Row 1: H in place, O in place, R absent, S in place, E in place." in picture(wordle)
+    for shown in ("Wordle, 1 of 6 tries used", "Row 2: zzzzz, not a word"):
+        enter(wordle, "zzzzz")
+        assert shown in picture(wordle)
+    enter(wordle, "House")
+    assert "that is the word" in said(wordle) and "The word is HOUSE." in picture(wordle)
+
+    for name in ("♘ g1", "Nf3"):
+        chess.get_by_role("button", name=name).click()
+        notebook.wait_idle()
+    assert "You: Nf3 → Black has answered" in said(chess) and "Last moves: 1. Nf3 " in picture(chess)
+    chess.get_by_role("button", name="♙ e2").focus()
+    for _ in range(2):  # the piece, and then the first of its moves: the focus is there
+        notebook.page.keyboard.press("Enter")
+        notebook.wait_idle()
+    assert "You: e3 →" in said(chess) or "You: e4 →" in said(chess)
+    chess.get_by_role("button", name="Take back").click()
+    notebook.wait_idle()
+    assert "Taken back: e" in said(chess) and "Last moves: 1. Nf3 " in picture(chess)
+    enter(chess, "e2e4")
+    assert "You: e4 →" in said(chess)
+    chess.get_by_role("button", name="What would the agent do?").click()
+    notebook.wait_idle()
+    assert "It would play:" in chess.inner_text()
     assert notebook.problems() == []
 
 
