@@ -197,12 +197,13 @@ def test_only_chess_offers_to_take_back():
 def test_an_agent_with_values_is_asked_about_all_legal_moves():
     class Likes:
         def top_actions(self, turns, legal_actions, n=5):
-            return [{"action": action, "probability": 0.1, "value": 0.5} for action in list(legal_actions)[:n]]
+            return [{"action": action, "probability": 0.04, "value": 0.5} for action in list(legal_actions)[:n]]
 
     game = chess_game(agent=Likes())
     click(game, "What would the agent do?")
     text = re.sub(r"<[^>]*>", " ", game.hint.value)
-    assert len(re.findall(r"10\.0%", text)) == 5 and "anything else" not in text
+    assert len(re.findall(r"4\.0%", text)) == 5 and re.search(r"\(15 more legal\)\s+60\.0%", text)
+    assert re.search(r"\(anything else\)\s+20\.0%", text)  # what is no legal move
     assert re.search(r"\b[NBRQK]?[a-h][1-8]\b", text)
 
 

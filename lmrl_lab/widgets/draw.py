@@ -217,14 +217,17 @@ def draw_transcript(turns: Sequence[Turn], current: int | None = None, around: i
 def draw_actions(actions: Sequence[dict], closed: bool, show: Callable[[str], str] = str) -> str:
     """A table of an agent's actions: `{"action", "probability", "value"}`, the last two may be None.
 
-    `closed`: the actions are all there are, so a missing part of the probability is said to be anything else. `show`: how
-    an action is written.
+    The best five have a row each. `closed`: the actions are all that are legal, so a missing part of the probability is said
+    to be anything else. `show`: how an action is written.
     """
     if all(row["probability"] is None and row.get("value") is None for row in actions):
         named = escape(", ".join(show(row["action"]) for row in actions))
         return card(f'It would play: <span style="{MONO}">{named}</span>')
     rest = 1 - sum(row["probability"] or 0 for row in actions)
-    rows = [(row["action"], row["probability"], row.get("value")) for row in actions]
+    rows = [(row["action"], row["probability"], row.get("value")) for row in actions[:5]]
+    if len(actions) > 5 and rows[0][1] is not None:
+        others = [row["probability"] or 0 for row in actions[5:]]
+        rows.append((f"({len(others)} more legal)", sum(others), None))
     if closed and rows[0][1] is not None and rest > 0.0005:
         rows.append(("(anything else)", rest, None))
     valued, likely = (any(row[k] is not None for row in rows) for k in (2, 1))

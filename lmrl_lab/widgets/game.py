@@ -129,7 +129,8 @@ def advice(agent: Policy, task: str, turns: Sequence[Turn], infos: Sequence[dict
     the game's seed, and gives the one action that it takes.
     """
     if hasattr(agent, "top_actions"):
-        return agent.top_actions(turns, infos[-1]["legal_actions"], n=5)
+        legal = infos[-1]["legal_actions"]
+        return agent.top_actions(turns, legal, n=5 if legal is None else max(len(legal), 1))
     if manners(task).position_only:
         turns, infos = turns[-1:], infos[-1:]
     agent.reset([seed or 0])
