@@ -112,7 +112,8 @@ class TaskCard:
     action set (`turn_tokens`: at most so many tokens an observation and its action).
     `model_text` maps turns to what a tiny model reads (the plain text unless given). `settings`: algorithm id -> what
     differs here from the defaults of its config. `other_references`: of games that keywords change, keyed by the sorted
-    (keyword, value) pairs.
+    (keyword, value) pairs. `network`: what differs here from `tiny_model`'s defaults. `parts`: a token of the vocabulary -> the
+    parts it is made of (a word's letters), so that a tiny model learns about all tokens that share one at a time.
     """
 
     id: str
@@ -137,6 +138,8 @@ class TaskCard:
     paper: Mapping[str, float] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     other_references: Mapping[tuple, References] = field(default_factory=dict)
+    network: Mapping[str, int] = field(default_factory=dict)
+    parts: Callable[[str], tuple[str, ...]] | None = None
 
     def references_with(self, keywords: Mapping[str, object]) -> References | None:
         """The references of the game that these `make` keywords give; None where nobody computed any."""

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from lmrl_lab.env import TaskCard
+from lmrl_lab.heads import PartsGPT2Config, PartsGPT2LMHeadModel, value_head
 from lmrl_lab.tokens import Codec, earlier_turns, tiny_tokenizer
 
 transformers.logging.set_verbosity_error()
@@ -71,18 +72,22 @@ def check_positions(model: PreTrainedModel, tokens: int) -> None:
 
 def tiny_model(card: TaskCard, context: str | int, seed: int = 0, layers: int = 2, width: int = 64,
                heads: int = 4) -> tuple[GPT2LMHeadModel, Codec]:
-    """A small GPT-2 with random weights and the task's word-level codec.
+    """A small GPT-2 with random weights and the task's word-level codec; where the card names the parts of tokens, its head
+    knows them.
 
     Weights start with standard deviation 1.2 / sqrt(width): GPT-2's own .02 belongs to width 768, and at width 64 the
     attention hardly learns from it.
     """
     codec = Codec(tiny_tokenizer(card), card)
-    config = GPT2Config(vocab_size=codec.vocab_size, n_positions=position_limit(card, context), n_layer=layers,
-                        n_embd=width, n_head=heads, activation_function="gelu_pytorch_tanh", resid_pdrop=0.0,
-                        embd_pdrop=0.0, attn_pdrop=0.0, initializer_range=1.2 / width**0.5,
-                        bos_token_id=None, eos_token_id=None, pad_token_id=codec.pad_id)
+    settings = {"vocab_size": codec.vocab_size, "n_positions": position_limit(card, context), "n_layer": layers,
+                "n_embd": width, "n_head": heads, "activation_function": "gelu_pytorch_tanh", "resid_pdrop": 0.0,
+                "embd_pdrop": 0.0, "attn_pdrop": 0.0, "initializer_range": 1.2 / width**0.5, "bos_token_id": None,
+                "eos_token_id": None, "pad_token_id": codec.pad_id}
+    parts = codec.parts()
     with seeded(seed):
-        return GPT2LMHeadModel(config), codec
+        if parts is None:
+            return GPT2LMHeadModel(GPT2Config(**settings)), codec
+        return PartsGPT2LMHeadModel(PartsGPT2Config(part_count=parts.shape[1], **settings), parts), codec
 
 
 def pretrained_model(path: str | os.PathLike, card: TaskCard) -> tuple[PreTrainedModel, Codec]:
@@ -154,18 +159,18 @@ def ends(windows: Sequence[Sequence[int]], model: PreTrainedModel) -> tuple[dict
 class ValueNetwork(torch.nn.Module):
     """Q heads over the vocabulary and, if asked, a V head, on a trunk of their own.
 
-    body: the trunk, (B, T) ids -> (B, T, width); it is kept, not copied. Each head is Linear, ReLU, Linear, its last layer
-    zero, so that all values begin at 0. Inside, values are rewards times `reward_scale`; `min_q` and `state_value`
+    body: the trunk, (B, T) ids -> (B, T, width); it is kept, not copied. parts: of the tokens, for Q heads that know them, see
+    `heads`. All values begin at (or near) 0. Inside, values are rewards times `reward_scale`; `min_q` and `state_value`
     give task units. `gamma`: the discount that it was trained with.
     """
 
     def __init__(self, body: torch.nn.Module, vocab_size: int, q_heads: int = 1, v_head: bool = False,
-                 reward_scale: float = 1.0, gamma: float = 1.0):
+                 reward_scale: float = 1.0, gamma: float = 1.0, parts: torch.Tensor | None = None):
         super().__init__()
         self.body, self.reward_scale, self.gamma = body, reward_scale, gamma
         width = body.config.hidden_size
-        self.q = torch.nn.ModuleList(_value_head(width, vocab_size) for _ in range(q_heads))
-        self.v = _value_head(width, 1) if v_head else None
+        self.q = torch.nn.ModuleList(value_head(width, vocab_size, parts) for _ in range(q_heads))
+        self.v = value_head(width, 1) if v_head else None
 
     config = property(lambda self: self.body.config)
     device = property(lambda self: self.body.device)
@@ -179,7 +184,7 @@ class ValueNetwork(torch.nn.Module):
     def start_at(self, value: float) -> None:
         """Let all values begin at `value` (task units) instead of 0."""
         for head in [*self.q, *([self.v] if self.v is not None else [])]:
-            head[-1].bias.fill_(value * self.reward_scale)
+            head.start_at(value * self.reward_scale)
 
     def min_q(self, hidden: torch.Tensor) -> torch.Tensor:
         """(..., width) -> (..., vocabulary): the smallest of the Q heads, in task units."""
@@ -188,13 +193,6 @@ class ValueNetwork(torch.nn.Module):
     def state_value(self, hidden: torch.Tensor) -> torch.Tensor:
         """(..., width) -> (...): V in task units. Only where there is a V head."""
         return self.v(hidden)[..., 0] / self.reward_scale
-
-
-def _value_head(width: int, outputs: int) -> torch.nn.Sequential:
-    layers = torch.nn.Sequential(torch.nn.Linear(width, 2 * width), torch.nn.ReLU(), torch.nn.Linear(2 * width, outputs))
-    torch.nn.init.zeros_(layers[-1].weight)
-    torch.nn.init.zeros_(layers[-1].bias)
-    return layers
 
 
 @torch.no_grad()
@@ -214,14 +212,15 @@ def save_values(folder: Path, values: ValueNetwork) -> dict:
     values.body.save_pretrained(folder)
     save_file({name: tensor for name, tensor in values.state_dict().items() if not name.startswith("body.")},
               folder / "heads.safetensors")
-    return {"vocab_size": values.q[0][-1].out_features, "q_heads": len(values.q), "v_head": values.v is not None,
+    return {"vocab_size": values.config.vocab_size, "q_heads": len(values.q), "v_head": values.v is not None,
             "reward_scale": values.reward_scale, "gamma": values.gamma}
 
 
 def load_values(folder: Path, record: dict) -> ValueNetwork:
     """What `save_values` wrote."""
-    values = ValueNetwork(AutoModel.from_pretrained(folder, dtype=torch.float32), **record)
-    lost = values.load_state_dict(load_file(folder / "heads.safetensors"), strict=False).missing_keys
+    heads = load_file(folder / "heads.safetensors")
+    values = ValueNetwork(AutoModel.from_pretrained(folder, dtype=torch.float32), **record, parts=heads.get("q.0.parts"))
+    lost = values.load_state_dict(heads, strict=False).missing_keys
     if lost := [name for name in lost if not name.startswith("body.")]:
         raise ValueError(f"the values in '{folder}' are not whole: they lack {', '.join(lost[:3])}")
     return values.eval()

@@ -64,6 +64,17 @@ class Codec:
             if self.action_ids("a")[-1] not in self.end_ids:
                 raise ValueError("the tokenizer drops newlines, so an action would never end; a byte-level tokenizer keeps them")
 
+    def parts(self) -> torch.Tensor | None:
+        """(vocabulary, parts) of 0 and 1, which parts each token is made of; None where the card names none."""
+        if self.card.parts is None:
+            return None
+        made_of = {i: self.card.parts(token) for token, i in self.tokenizer.get_vocab().items()}
+        number = {part: k for k, part in enumerate(dict.fromkeys(part for i in sorted(made_of) for part in made_of[i]))}
+        table = torch.zeros(self.vocab_size, len(number))
+        for i, parts in made_of.items():
+            table[i, [number[part] for part in parts]] = 1
+        return table
+
     def _ids(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False)
 

@@ -65,7 +65,7 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
     told = {"seed": seed, "folder": folder, "resume": resume}
     if algorithm not in FROM_BC:
         from lmrl_lab.models import pretrained_model, tiny_model
-        network = tiny_model(card, context, seed) if model is None else pretrained_model(model, card)
+        network = tiny_model(card, context, seed, **card.network) if model is None else pretrained_model(model, card)
         begin = (*network, context)
     else:
         if init is None:

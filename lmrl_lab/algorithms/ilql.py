@@ -11,7 +11,7 @@ from lmrl_lab.agent import Agent, Decoding
 from lmrl_lab.algorithms.returns import ValueConfig, cql_term, mean, taken, value_network
 from lmrl_lab.episode import Episode
 from lmrl_lab.models import ValueNetwork, read, seeded
-from lmrl_lab.tokens import Steps, TokenBatch, make_rows
+from lmrl_lab.tokens import TokenBatch, make_rows
 from lmrl_lab.training import check_length, fit, with_batch_size
 
 
@@ -85,16 +85,10 @@ def batch_loss(networks: Networks, batch: TokenBatch, config: ILQLConfig) -> tup
     v = values.v(hidden)[:, 0].float()  # (M,)
     with torch.no_grad():
         lagged = read(target, steps.inputs, steps.places)
-        q_target = torch.stack([_taken_value(head, lagged, steps) for head in target.q]).amin(0).float()
+        q_target = torch.stack([head.taken(lagged, steps.state, steps.tokens) for head in target.q]).amin(0).float()
     loss, logged = ilql_loss(q, v[steps.state], v[steps.next_state], q_target, steps.tokens, steps.rewards * scale,
                              steps.terminal, steps.weight, batch.normalizer, gamma=config.gamma, tau=config.tau, cql=config.cql)
     return loss, {**logged, "q": logged["q"] / scale, "v": logged["v"] / scale}
-
-
-def _taken_value(head: torch.nn.Sequential, hidden: torch.Tensor, steps: Steps) -> torch.Tensor:
-    """(N,) what `taken(head(hidden[steps.state]), steps.tokens)` is, without the values of the other tokens."""
-    last = head[-1]
-    return (head[:-1](hidden)[steps.state] * last.weight[steps.tokens]).sum(-1) + last.bias[steps.tokens]
 
 
 def train_ilql(task: str, episodes: list[Episode], start: Agent, config: ILQLConfig, seed: int = 0, **run) -> Agent:

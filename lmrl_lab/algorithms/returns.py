@@ -14,7 +14,7 @@ import torch
 
 from lmrl_lab.agent import Agent
 from lmrl_lab.algorithms.bc import bc_loss
-from lmrl_lab.models import ValueNetwork, trunk
+from lmrl_lab.models import ValueNetwork, head, trunk
 from lmrl_lab.tokens import Row
 from lmrl_lab.training import TrainConfig
 
@@ -63,7 +63,7 @@ def value_network(start: Agent, rows: Sequence[Row], config: ValueConfig, q_head
     Beginning at 0 would be optimistic where rewards are negative, and an expectile near 1 hardly lets V sink.
     """
     values = ValueNetwork(copy.deepcopy(trunk(start.policy_model)), start.policy_model.config.vocab_size, q_heads, v_head,
-                          config.reward_scale, config.gamma)
+                          config.reward_scale, config.gamma, getattr(head(start.policy_model), "parts", None))
     total = sum(row.weight * row.returns[row.action_mask].sum() for row in rows)
     values.start_at(float(total / sum(row.weight * row.action_mask.sum() for row in rows)))
     return values

@@ -264,6 +264,14 @@ def model_text(turns: list[Turn]) -> list[str]:
     return out
 
 
+def letters(token: str) -> tuple[str, ...]:
+    """The parts of a word's token: each letter in its place, and each letter anywhere; nothing for other tokens."""
+    word = token.replace(" ", "")
+    if spaced(word) != token or len(word) != 5 or not word.isalpha():
+        return ()
+    return (*(f"{i}{letter}" for i, letter in enumerate(word, 1)), *dict.fromkeys(word))
+
+
 # ---------------------------------------------------------------------------------------------- card
 
 def references(size: int = 200, games: int = 40_000) -> References:
@@ -311,7 +319,7 @@ CARDS = {
         evaluation_episodes=1_000, actions=tuple(spaced(word) for word in ALL_WORDS),
         vocabulary=(*(spaced(word) for word in ALL_WORDS), "Wordle:\n", "(no word)",
                     *(f"{i}{letter}{mark}" for i in range(1, 6) for letter in _LETTERS for mark in MARKS)),
-        model_text=model_text,
+        model_text=model_text, parts=letters, network={"layers": 1, "width": 128},
         paper={"BC": -2.81, "filtered BC": -2.85, "MC": -2.16, "ILQL": -2.04, "PPO": -2.63, "online filtered BC": -2.15,
                "GPT-4": -5.42}),
 }
