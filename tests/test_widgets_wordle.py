@@ -1,5 +1,7 @@
 """Wordle at the widget: typed words, tiles and keyboard in colour, sign and words, what stays hidden, published games."""
 
+import base64
+import json
 import re
 
 import pytest
@@ -77,6 +79,15 @@ def test_nonsense_from_code_is_drawn_as_text(nonsense):
     game.step(nonsense)
     assert "Row 1:" in picture(game) and "<b>&'" not in html_of(game)
     assert max(map(len, shown_texts(game))) < 30
+
+
+def test_a_game_of_nonsense_can_be_downloaded():
+    game = play("wordle", options=HOUSE)
+    for _ in range(6):
+        game.step("\ud800 é")
+    data = re.search(r"base64,([^\"]+)", game.download.value)[1]
+    record = json.loads(base64.b64decode(data))
+    assert Episode.from_dict(record).actions == ["\ud800 é"] * 6
 
 
 def test_the_hidden_word_shows_after_the_end_only():

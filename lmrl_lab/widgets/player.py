@@ -189,7 +189,8 @@ class Player:
 
     def _download_link(self) -> str:
         lines = "".join(json.dumps(episode.to_dict(), ensure_ascii=False) + "\n" for episode in self.episodes)
-        data, n = base64.b64encode(lines.encode()).decode(), len(self.episodes)
+        coded = lines.encode(errors="backslashreplace")  # half a surrogate pair, written as JSON writes it
+        data, n = base64.b64encode(coded).decode(), len(self.episodes)
         return draw.card(f'<a download="{self.game.card.id}-games.jsonl" href="data:application/jsonl;base64,{data}" '
                          f'style="color:var(--jp-content-link-color, #0550ae);text-decoration:underline">'
                          f'Download {n} finished game{"s" * (n != 1)} (.jsonl)</a>')
