@@ -12,7 +12,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from lmrl_lab.env import TASKS
@@ -86,14 +89,15 @@ def score_table(scores: Sequence) -> pd.DataFrame:
 def compare(scores: Sequence, paper: Mapping[str, float] | None = None, title: str = "") -> Picture:
     """Mean returns with their intervals, best at the top; the card's references as lines, the paper's as hollow marks."""
     card = TASKS[scores[0].task]
+    digits = 1 if card.references.best - card.references.minimum > 10 else 2  # mazes: tens; a share of games won: hundredths
     ordered = sorted(scores, key=lambda s: s.mean_return)
     figure, ax = _axes(6.8, 1.3 + 0.42 * len(ordered))
     for y, s in enumerate(ordered):
         low, high = s.interval
         ax.plot([low, high], [y, y], color=COLOURS[0], lw=3, solid_capstyle="round")
         ax.plot(s.mean_return, y, "o", color=COLOURS[0], ms=8)
-        ax.annotate(f"{s.mean_return:.1f}", (s.mean_return, y), (0, 7), textcoords="offset points", ha="center", fontsize=9,
-                    bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"}, zorder=5)
+        ax.annotate(f"{s.mean_return:.{digits}f}", (s.mean_return, y), (0, 7), textcoords="offset points", ha="center",
+                    fontsize=9, bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"}, zorder=5)
         if paper and s.policy in paper:
             ax.plot(paper[s.policy], y, "D", color=COLOURS[1], mfc="none", ms=8)
     best = card.references
@@ -107,7 +111,8 @@ def compare(scores: Sequence, paper: Mapping[str, float] | None = None, title: s
     ax.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
     ax.set_xlabel("return (mean and 95% interval)" + ("; diamond: the paper's" if paper else ""))
     ax.set_title(title, pad=20)
-    alt = "; ".join(f"{s.policy} {s.mean_return:.1f} ({s.interval[0]:.1f} to {s.interval[1]:.1f})" for s in ordered[::-1])
+    alt = "; ".join(f"{s.policy} {s.mean_return:.{digits}f} ({s.interval[0]:.{digits}f} to {s.interval[1]:.{digits}f})"
+                    for s in ordered[::-1])
     return Picture(figure, f"{title or 'Returns'} on {card.id}: {alt}.")
 
 
@@ -180,6 +185,41 @@ def side_by_side(of, panels: Mapping[str, dict], label: str = "") -> Picture:
     if values:
         figure.colorbar(shown, ax=axes, label=label, shrink=0.8)
     return Picture(figure, "Mazes side by side: " + "; ".join(panels) + ".")
+
+
+def house_maps(home, panels: Mapping[str, Mapping[str, float]], label: str = "", form: str = "{:.2f}",
+               limits: tuple[float, float] | None = None) -> Picture:
+    """Plans of a Text-Nav house, two in a row, a number a room: title -> {room: number}, on one scale of colours.
+
+    A room without a number, or with NaN, stays white. `form` writes the numbers; `limits`: the ends of the scale, else those of
+    the numbers.
+    """
+    columns, rows = (max(place[i] for place in home.positions.values()) + 1 for i in (0, 1))
+    across, down, size = min(2, len(panels)), (len(panels) + 1) // 2, 1.25 if len(panels) == 1 else 0.9
+    figure = Figure(figsize=(size * columns * across + 0.9, (0.78 * size * rows + 0.4) * down), layout="constrained")
+    axes = figure.subplots(down, across, squeeze=False)
+    numbers = [v for values in panels.values() for v in values.values() if np.isfinite(v)]
+    colours = ScalarMappable(Normalize(*(limits or (min(numbers), max(numbers)))), "viridis")
+    said = []
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, (title, values) in zip(axes.flat, panels.items(), strict=False):
+        for room, (x, y) in home.positions.items():
+            for other in home.exits[room].values():
+                ax.plot([x, home.positions[other][0]], [y, home.positions[other][1]], color="#777", lw=7, zorder=1)
+            value = values.get(room, float("nan"))
+            known = bool(np.isfinite(value))
+            fill = colours.to_rgba(value) if known else (1.0, 1.0, 1.0, 1.0)
+            ax.add_patch(Rectangle((x - 0.42, y - 0.36), 0.84, 0.72, fc=fill, ec="#444", lw=1, zorder=2))
+            ink = "white" if np.dot(fill[:3], (0.3, 0.59, 0.11)) < 0.5 else "black"
+            look = {"ha": "center", "va": "center", "color": ink, "zorder": 3}
+            ax.text(x, y - 0.13, room.replace(" ", "\n"), fontsize=7.5, linespacing=0.9, **look)
+            ax.text(x, y + 0.22, form.format(value) if known else "", fontsize=9, weight="bold", **look)
+        ax.set(xlim=(-0.55, columns - 0.45), ylim=(rows - 0.5, -0.5), aspect="equal")
+        ax.set_title(title, fontsize=10)
+        said.append(f"{title}: " + ", ".join(f"{room} {form.format(v)}" for room, v in values.items() if np.isfinite(v)))
+    figure.colorbar(colours, ax=axes, label=label, shrink=0.8)
+    return Picture(figure, f"Plan of the house with a number a room, {label}. " + "; ".join(said) + ".")
 
 
 def calibration(frame: pd.DataFrame, title: str = "") -> Picture:

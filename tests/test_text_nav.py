@@ -518,6 +518,38 @@ def test_the_card_s_references_are_the_computed_ones():
         assert {room: options.count(room) for room in EXITS} == dict.fromkeys(EXITS, 50)
 
 
+def test_cutting_at_the_take_loses_no_step_and_leaves_nothing_that_wins_from_the_start():
+    for task in TASKS:
+        games = lab.generate(task, 400, cache=False)
+        pieces = t.cut_at_the_take(games)
+        assert len(pieces) > len(games) and sum(p.success for p in pieces) == sum(g.success for g in games) > 0
+        rest = list(pieces)
+        for game in games:  # pieces in the order of the games, each beginning with the text that the last one ended with
+            own = [rest.pop(0)]
+            while not own[-1].terminated:
+                own.append(rest.pop(0))
+            assert [a for piece in own for a in piece.actions] == game.actions
+            assert [r for piece in own for r in piece.rewards] == game.rewards
+            assert all(a.turns[-1] is b.turns[0] for a, b in zip(own, own[1:]))
+            assert [piece.truncated for piece in own] == [True] * (len(own) - 1) + [False]
+            assert own[0].turns[0] is game.turns[0] and own[-1].turns[-1] is game.turns[-1]
+            assert own[-1].success == game.success and not any(piece.success for piece in own[:-1])
+            for piece in own[:-1]:
+                assert piece.actions[-1].startswith("take stale food") and not piece.total_return
+        for piece in pieces:
+            if piece.success:
+                assert "drop stale food" in piece.turns[0].text  # in hand from the first text on
+        assert not rest and t.cut_at_the_take(pieces) == pieces
+
+
+def test_partly_observed_a_text_hides_nothing_that_the_same_moment_s_fully_observed_text_tells():
+    told = {}
+    for full, partial in zip(*(lab.generate(task, 400, cache=False) for task in TASKS)):
+        for a, b in zip(full.observations[:-1], partial.observations):
+            assert told.setdefault(b, a) == a  # so a memory has nothing to add
+    assert len(told) > 300
+
+
 # ------------------------------------------------------------------------------------------ what a model reads
 
 

@@ -14,12 +14,13 @@ import pandas as pd
 import torch
 
 from lmrl_lab.agent import Agent
-from lmrl_lab.algorithms import train
+from lmrl_lab.algorithms import FROM_BC, train
 from lmrl_lab.data import generate, write_atomically
 from lmrl_lab.env import TASKS
 from lmrl_lab.evaluation import evaluate
 from lmrl_lab.results import FOLDER
 from lmrl_lab.tasks import maze, maze_tables
+from lmrl_lab.tasks import text_nav as text_nav_task
 
 
 def maze_bc(seeds: list[int]) -> dict[str, pd.DataFrame]:
@@ -52,19 +53,56 @@ def maze_values(seeds: list[int]) -> dict[str, pd.DataFrame]:
     return {"maze_values": pd.DataFrame(rows), "maze_values_curves": pd.concat(curves)}
 
 
-def cell(task: str, algorithm: str, seed: int, context=None, init: Agent | None = None) -> tuple[Agent, dict]:
+def text_nav(seeds: list[int]) -> dict[str, pd.DataFrame]:
+    """BC, filtered BC, MC and ILQL on Text-Nav, fully observed: from whole games, and from the same games cut at the take."""
+    return _text_nav("text_nav", [("text-nav-fo", "turn", "whole"), ("text-nav-fo", "turn", "cut")], seeds)
+
+
+def text_nav_po(seeds: list[int]) -> dict[str, pd.DataFrame]:
+    """The same partly observed, with the last observation only and with the whole transcript: does memory help?"""
+    return _text_nav("text_nav_po", [("text-nav-po", "turn", "whole"), ("text-nav-po", "episode", "whole")], seeds)
+
+
+def _text_nav(name: str, settings: list[tuple], seeds: list[int]) -> dict[str, pd.DataFrame]:
+    rows, rooms = [], []
+    for task, context, data in settings:
+        for seed in seeds:
+            episodes = generate(task, seed=seed)
+            episodes = text_nav_task.cut_at_the_take(episodes) if data == "cut" else episodes
+            bc, _ = cloned = cell(task, "bc", seed, context, episodes=episodes)
+            for algorithm in ("bc", "filtered_bc", "mc", "ilql"):
+                init = bc if algorithm in FROM_BC else None
+                agent, row = cloned if algorithm == "bc" else cell(task, algorithm, seed, context, init, episodes)
+                rows.append({"data": data, **row})
+                rooms += by_room(agent, rows[-1])
+                if seed == seeds[0] and context == "turn" and init is None:  # agents of 1 MB at most are committed
+                    agent.save(FOLDER / (f"{algorithm}-{task}" + "-cut" * (data == "cut")))
+    return {name: pd.DataFrame(rows), f"{name}_rooms": pd.DataFrame(rooms)}
+
+
+def by_room(agent: Agent, row: dict) -> list[dict]:
+    """How many games the agent wins from each start room: the games of `row`, played again."""
+    _, played = evaluate(agent, row["task"], seed=row["seed"], return_episodes=True)
+    wins = pd.Series([e.success for e in played]).groupby([e.info["options"]["start"] for e in played])
+    return [{**{k: row[k] for k in ("task", "data", "algorithm", "context", "seed")}, "room": room, "games": len(won),
+             "won": won.sum()} for room, won in wins]
+
+
+def cell(task: str, algorithm: str, seed: int, context=None, init: Agent | None = None,
+         episodes: list | None = None) -> tuple[Agent, dict]:
     """Train and evaluate once at default settings; (agent, a row of the table). CPU seconds include those of `init`."""
-    episodes = generate(task, seed=seed)
+    episodes = generate(task, seed=seed) if episodes is None else episodes
     begin = time.process_time()
     agent = train(algorithm, task, episodes, seed=seed, context=context, init=init)
     seconds = time.process_time() - begin + (init.history["seconds"].iloc[-1] if init else 0.0)
     score = evaluate(agent, task, seed=seed)
-    exact = float("nan") if agent.context == "episode" else maze_tables.exact_return(agent)
-    row = {"task": task, "algorithm": algorithm, "context": agent.context, "seed": seed, "exact_return": exact,
-           "mean_return": score.mean_return, "normalized": score.normalized,
-           "exact_normalized": TASKS[task].references.normalize(exact), "interval_low": score.interval[0],
-           "interval_high": score.interval[1], "success_rate": score.success_rate, "invalid_rate": score.invalid_rate,
-           "greedy_return": evaluate(agent.with_decoding(temperature=0), task, seed=seed).mean_return, "cpu_seconds": seconds}
+    row = {"task": task, "algorithm": algorithm, "context": agent.context, "seed": seed}
+    if task.startswith("maze"):
+        exact = float("nan") if agent.context == "episode" else maze_tables.exact_return(agent)
+        row |= {"exact_return": exact, "exact_normalized": TASKS[task].references.normalize(exact)}
+    row |= {"mean_return": score.mean_return, "normalized": score.normalized, "interval_low": score.interval[0],
+            "interval_high": score.interval[1], "success_rate": score.success_rate, "invalid_rate": score.invalid_rate,
+            "greedy_return": evaluate(agent.with_decoding(temperature=0), task, seed=seed).mean_return, "cpu_seconds": seconds}
     print(f"{task} {algorithm} {agent.context} seed {seed}: {score} ({seconds:.0f} CPU s)", flush=True)
     return agent, row
 
@@ -92,7 +130,8 @@ def maze_ceilings(seeds: list[int]) -> dict[str, pd.DataFrame]:
     return {"maze_ceilings": pd.DataFrame(rows)}
 
 
-EXPERIMENTS = {"maze_bc": maze_bc, "maze_values": maze_values, "maze_ceilings": maze_ceilings}
+EXPERIMENTS = {"maze_bc": maze_bc, "maze_values": maze_values, "maze_ceilings": maze_ceilings, "text_nav": text_nav,
+               "text_nav_po": text_nav_po}
 
 
 def main() -> None:

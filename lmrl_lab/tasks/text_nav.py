@@ -6,7 +6,8 @@ Rules and rewards: LMRL Gym (arXiv 2311.18232); houses, commands and sentences a
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,10 +28,13 @@ from lmrl_lab.tasks.text_nav_house import (
     house,
 )
 
-__all__ = ["CARDS", "COMMANDS", "House", "MAX_COMMANDS", "State", "TextNavEnv", "behaviour_episodes", "house", "references"]
+__all__ = ["CARDS", "COMMANDS", "House", "MAX_COMMANDS", "State", "TextNavEnv", "behaviour_episodes", "cut_at_the_take", "house",
+           "references"]
 
 GREAT_HALF = 0.29  # how often the behaviour policy knows its way in the half that holds the task
 ON_PLAN = 0.9  # how often, there, it starts the room's plan
+# rewards are 0 or 1, so values need no shrinking, and small differences of them much bending
+SETTINGS = {"mc": {"reward_scale": 1.0, "beta": 16.0}, "ilql": {"reward_scale": 1.0, "beta": 16.0, "steps": 300}}
 
 
 class TextNavEnv(TextEnv):
@@ -204,6 +208,23 @@ def behaviour_episodes(observable: str, size: int, seed: int, house_seed: int | 
                             "half": sorted(memory["half"])})
 
 
+def cut_at_the_take(episodes: Sequence[Episode]) -> list[Episode]:
+    """The same games as if the recorder had been stopped and started again whenever the thing was taken.
+
+    A piece that ends so is truncated and earns nothing; the next begins with the answer to that command. Every step is in
+    the data as before, but what earns something begins with the thing in hand: from the start rooms, only stitching helps.
+    """
+    pieces, taking = [], f"take {house().thing}"
+    for episode in episodes:
+        cuts = [2 * k + 2 for k, said in enumerate(episode.actions[:-1]) if said.startswith(taking)]  # turns that answer it
+        for begin, end in zip([0, *cuts], [*cuts, None], strict=True):
+            pieces.append(replace(episode, turns=episode.turns[begin:end and end + 1],
+                                  terminated=episode.terminated and end is None,
+                                  truncated=episode.truncated or end is not None,
+                                  info={**episode.info, "success": episode.success and end is None}))
+    return pieces
+
+
 # ---------------------------------------------------------------------------------------------- cards
 
 def evaluation_options(episodes: int, house_seed: int | None = None) -> list[dict]:
@@ -245,24 +266,26 @@ def _card(observable: str, **fields) -> TaskCard:
                     policies={"random": _random_policy, "behaviour": HalfPolicy, "best": ShortestPolicy},
                     behaviour=functools.partial(behaviour_episodes, observable), data_size=2_500, max_actions=MAX_COMMANDS,
                     keep="success", actions=COMMANDS, vocabulary=_vocabulary(), evaluation_options=evaluation_options,
-                    evaluation_episodes=400, references=References(0.0, 0.253, 1.0, (0.0, 0.002, 0.0),
-                                                                   "lmrl_lab.tasks.text_nav.references()"), **fields)
+                    evaluation_episodes=400, settings=SETTINGS,
+                    references=References(0.0, 0.253, 1.0, (0.0, 0.002, 0.0), "lmrl_lab.tasks.text_nav.references()"),
+                    **fields)
 
 
 CARDS = {
     "text-nav-fo": _card(
         "full", id="text-nav-fo", title="Text-Nav, fully observed",
         summary="carry the stale food through a house into the fridge, told where you are and what you carry",
-        capability="stitching: each game in the data knows its way in one half of the house, half of the starts need both",
+        capability="stitching, by intention: each game in the data knows its way in one half of the house; but who knows the "
+                   "half with food and fridge wins from everywhere, so that a filter is enough (`cut_at_the_take` changes that)",
         context="turn", turn_tokens=42,
         paper={"BC": 0.39, "filtered BC": 0.54, "MC": 0.63, "ILQL": 0.88, "PPO": 0.81, "online filtered BC": 0.62,
                "GPT-4": 0.52}),
     "text-nav-po": _card(
         "partial", id="text-nav-po", title="Text-Nav, partly observed",
         summary="carry the stale food through a house into the fridge, not told where you are nor what you carry",
-        capability="stitching under partial observability: a room must be told by its looks and a load by what can be "
-                   "dropped, and each game in the data knows its way in one half of the house only",
-        context="episode", turn_tokens=33,
+        capability="reading: a room must be told by its looks and a load by what can be dropped; apart from that as fully "
+                   "observed, and no memory is needed: a text hides nothing that the fully observed one tells",
+        context="turn", turn_tokens=33,
         paper={"BC": 0.25, "filtered BC": 0.49, "MC": 0.58, "ILQL": 0.76, "PPO": 0.80, "online filtered BC": 0.53,
                "GPT-4": 0.21}),
 }
