@@ -27,10 +27,10 @@ class PlainHead(torch.nn.Sequential):
 class PartsHead(torch.nn.Module):
     """(..., width) -> (..., tokens), from what the tokens are made of: a word's letters in their places, say.
 
-    K times over, every part gets a score; a token's score is the sum over its parts; what comes out is a constant and the
-    weighted sum of the softplus of these K scores. So whatever is learnt about a part holds for all tokens that have it, and
+    K times over, every part gets a score; a token's score is the sum over its parts; what comes out is the weighted sum of the
+    softplus of these K scores, a level that all tokens with parts share, and a bias of the token's own. So whatever is learnt about a part holds for all tokens that have it, and
     "one part is wrong" can count as much as "all parts are wrong", which no linear head of this width can say. A token without
-    parts gets a number that depends on nothing but the token. parts: (tokens, parts), 0 or 1.
+    parts has its bias only. parts: (tokens, parts), 0 or 1.
     """
 
     def __init__(self, width: int, parts: torch.Tensor, scores: int = 4):
@@ -41,28 +41,26 @@ class PartsHead(torch.nn.Module):
         self.score = torch.nn.Linear(hidden, scores * parts.shape[1])
         self.gate = torch.nn.Linear(hidden, scores)
         self.level = torch.nn.Linear(hidden, 1)
-        self.other = torch.nn.Parameter(torch.zeros(len(parts)))
+        self.bias = torch.nn.Parameter(torch.zeros(len(parts)))
         self.reset()
 
     @torch.no_grad()
     def reset(self) -> None:
-        """Small random scores, outputs near zero."""
-        hidden = self.score.in_features
-        torch.nn.init.normal_(self.score.weight, std=0.2 / hidden**0.5)
-        torch.nn.init.normal_(self.gate.weight, std=0.1 / hidden**0.5)
-        for layer in (self.score, self.gate, self.level):
+        """Small random scores, outputs of zero."""
+        torch.nn.init.normal_(self.score.weight, std=0.2 / self.score.in_features**0.5)
+        torch.nn.init.zeros_(self.score.bias)
+        for layer in (self.gate, self.level):
+            torch.nn.init.zeros_(layer.weight)
             torch.nn.init.zeros_(layer.bias)
-        torch.nn.init.zeros_(self.level.weight)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         inner, made = torch.relu(self.inner(hidden)), self.parts.any(1).nonzero()[:, 0]
         scores = self.score(inner).unflatten(-1, (-1, self.parts.shape[1])) @ self.parts[made].T
         mixed = (self.gate(inner)[..., None, :] @ softplus(scores))[..., 0, :] + self.level(inner)
-        return self.other.expand(*mixed.shape[:-1], -1).index_copy(-1, made, mixed)
+        return self.bias.expand(*mixed.shape[:-1], -1).index_add(-1, made, mixed)
 
     def start_at(self, value: float) -> None:
-        self.level.bias.fill_(value)
-        self.other.fill_(value)
+        self.bias.fill_(value)
 
     def taken(self, hidden: torch.Tensor, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         """(N,) what `self(hidden[rows])` says of `tokens` (N,)."""
@@ -70,7 +68,7 @@ class PartsHead(torch.nn.Module):
 
 
 def value_head(width: int, outputs: int, parts: torch.Tensor | None = None) -> PlainHead | PartsHead:
-    """A head over the vocabulary (or a single number), all of whose outputs begin near 0."""
+    """A head over the vocabulary (or a single number), all of whose outputs begin at 0."""
     return PlainHead(width, outputs) if parts is None else PartsHead(width, parts)
 
 

@@ -160,7 +160,7 @@ class ValueNetwork(torch.nn.Module):
     """Q heads over the vocabulary and, if asked, a V head, on a trunk of their own.
 
     body: the trunk, (B, T) ids -> (B, T, width); it is kept, not copied. parts: of the tokens, for Q heads that know them, see
-    `heads`. All values begin at (or near) 0. Inside, values are rewards times `reward_scale`; `min_q` and `state_value`
+    `heads`. All values begin at 0. Inside, values are rewards times `reward_scale`; `min_q` and `state_value`
     give task units. `gamma`: the discount that it was trained with.
     """
 
