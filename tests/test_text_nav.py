@@ -603,3 +603,10 @@ def test_partly_observed_text_never_names_a_room_nor_what_is_carried(house_seed)
         for text in hoarder(env, seed):
             text = text.removeprefix(env.house.sentence)
             assert not any(room in text for room in ROOMS) and "carry" not in text and "You are" not in text
+
+
+def test_a_plan_with_numbers_says_them_in_words_and_leaves_out_what_has_none():
+    from lmrl_lab import plots
+    picture = plots.house_maps(t.house(), {"one": {"kitchen": 0.5, "garden": float("nan")}, "two": {"office": 1.0}}, "share")
+    assert repr(picture) == "Plan of the house with a number a room, share. one: kitchen 0.50; two: office 1.00."
+    assert picture.png().startswith(b"\x89PNG")

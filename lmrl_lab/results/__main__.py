@@ -75,7 +75,8 @@ def _text_nav(name: str, settings: list[tuple], seeds: list[int]) -> dict[str, p
                 agent, row = cloned if algorithm == "bc" else cell(task, algorithm, seed, context, init, episodes)
                 rows.append({"data": data, **row})
                 rooms += by_room(agent, rows[-1])
-                if seed == seeds[0] and context == "turn" and init is None:  # agents of 1 MB at most are committed
+                # agents of 1 MB at most are committed; a clone counts steps, so the one of cut games is that of whole ones
+                if seed == seeds[0] and context == "turn" and init is None and (algorithm, data) != ("bc", "cut"):
                     agent.save(FOLDER / (f"{algorithm}-{task}" + "-cut" * (data == "cut")))
     return {name: pd.DataFrame(rows), f"{name}_rooms": pd.DataFrame(rooms)}
 
