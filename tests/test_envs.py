@@ -1,5 +1,6 @@
 """One contract for every registered environment."""
 
+import os
 import random
 import warnings
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import lmrl_lab as lab
 from lmrl_lab.env import TextEnv
+from lmrl_lab.policies import ScriptedPolicy
 
 IDS = list(lab.TASKS)
 every_task = pytest.mark.parametrize("task", IDS)
@@ -198,6 +200,44 @@ def test_scripted_policies_play_and_the_best_is_the_best(task):
     for name, score in scores.items():
         assert score.mean_return <= best.mean_return, name
         assert score.invalid_rate == 0, name
+
+
+GAMES = int(os.environ.get("LMRL_LAB_GAMES", "0"))  # of each kind; 0: a few. LMRL_LAB_GAMES=1000 is the long way
+HOSTILE = ["", " ", "\n", "\r\n", "\x00", "\x1b[2J", "\u00e9", "\uff4d\uff4f\uff56\uff45", "\U0001f451" * 20,
+           "\u202edrawkcab", "\ud800",
+           "a" * 1000, "0" * 999, "-1", "None", "True", "{}", "<script>", "'; drop table", "%s%n", "move up; move down",
+           "move up move up", "e4 e5 Nf3 Nc6 Bb5", "s n a k e s n a k e", "go west, go west", "O-O-O-O", "Kxa9", "e2e4", "0000",
+           "--", "a1=Q"]
+
+
+class Hostile(ScriptedPolicy):
+    """Says what nobody should; now and then something legal, so that the game goes on."""
+
+    name = "hostile"
+
+    def choose(self, rng, memory, observation, info):
+        legal = info["legal_actions"]
+        if legal and rng.random() < 0.2:
+            action = legal[rng.integers(len(legal))]
+            return action if rng.random() < 0.5 else action + [" ", "x", "\n\n", ", " + action][rng.integers(4)]
+        return HOSTILE[rng.integers(len(HOSTILE))]
+
+
+@every_task
+@pytest.mark.parametrize("kind", ["random", "hostile", "best"])
+def test_many_games_end_and_their_returns_stay_in_range(task, kind):
+    card = lab.TASKS[task]
+    keywords = {"opponent": "built-in"} if task == "chess" else {}
+    few = {"chess": 2 if kind == "best" else 8, "chess-endgames": 16}.get(task, 60)
+    policy = Hostile() if kind == "hostile" else kind
+    score, games = lab.evaluate(policy, task, episodes=GAMES or few, seed=7, return_episodes=True, **keywords)
+    worst = {"maze-fo": -4, "maze-po": -4, "text-nav-fo": 0, "text-nav-po": 0}.get(task, -1) * card.max_actions
+    most = {"text-nav-fo": 1, "text-nav-po": 1, "chess": 1, "chess-endgames": 1}.get(task, 0)
+    for game in games:
+        assert (worst if kind == "hostile" else card.references.minimum) <= game.total_return <= most
+        assert len(game.actions) <= card.max_actions and game.terminated != game.truncated
+        assert (game.info["invalid"] > 0) <= (kind == "hostile")
+    assert kind != "best" or task == "chess" or score.success_rate == 1
 
 
 @every_task
