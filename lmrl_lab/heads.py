@@ -28,9 +28,10 @@ class PartsHead(torch.nn.Module):
     """(..., width) -> (..., tokens), from what the tokens are made of: a word's letters in their places, say.
 
     K times over, every part gets a score; a token's score is the sum over its parts; what comes out is the weighted sum of the
-    softplus of these K scores, a level that all tokens with parts share, and a bias of the token's own. So whatever is learnt about a part holds for all tokens that have it, and
-    "one part is wrong" can count as much as "all parts are wrong", which no linear head of this width can say. A token without
-    parts has its bias only. parts: (tokens, parts), 0 or 1.
+    softplus of these K scores, a level that all tokens with parts share, and a bias of the token's own. So whatever is
+    learnt about a part holds for all tokens that have it, and "one part is wrong" can count as much as "all parts are
+    wrong", which no linear head of this width can say. A token without parts has its bias only. parts: (tokens, parts),
+    0 or 1.
     """
 
     def __init__(self, width: int, parts: torch.Tensor, scores: int = 4):

@@ -12,6 +12,7 @@ from lmrl_lab.data import replay_problem
 from lmrl_lab.episode import Turn
 from lmrl_lab.models import tiny_model
 from lmrl_lab.tasks import wordle as w
+from lmrl_lab.tasks.wordle_values import GreedyValuePolicy, GuessValues
 
 words5 = st.text("abcde", min_size=5, max_size=5)
 
@@ -211,3 +212,27 @@ def test_every_word_is_one_token_and_nothing_is_unknown():
         ids = codec.encode(episode.turns)
         assert [len(x) for x in ids[:3]] == [1, 1, 5]
         assert codec.tokenizer.unk_token_id not in {t for turn in ids for t in turn}
+
+
+def test_the_table_of_guess_values_is_a_mean_over_answers():
+    values, possible = GuessValues(60, games=20_000), np.array([3, 8, 20, 21, 40])
+    for turn in (0, 3, 5):
+        row = values.of_guesses(possible, turn)
+        for guess in (3, 8, 55):
+            answers = Counter(w.marks(w.ALL_WORDS[guess], w.ALL_WORDS[k]) for k in possible)
+            slow = sum(0 if answer == "ggggg" else n * (values.state[turn + 1][n] - 1) for answer, n in answers.items()) / 5
+            assert row[guess] == pytest.approx(slow) == pytest.approx(values.of_guess(possible, turn, guess))
+
+
+def test_at_the_last_guess_the_value_of_a_state_is_the_chance_to_miss():
+    """The behaviour policy hits with .33 / (words that fit) + .67 / 60."""
+    state = GuessValues(60).state
+    for n in (1, 2, 4):
+        assert state[5, n] == pytest.approx(0.33 / n + 0.67 / 60 - 1, abs=0.03)
+    assert (state[6] == 0).all()
+    sets, along = GuessValues(60).along(7, [0, 7])
+    assert list(sets[0]) == list(range(60)) and 7 in sets[1] and len(along) == 2
+
+
+def test_one_step_of_improvement_on_the_behaviour_policy_is_as_good_as_information_gain():
+    assert w.exact_mean(GreedyValuePolicy(200)) == pytest.approx(-1.71, abs=0.03)

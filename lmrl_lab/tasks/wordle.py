@@ -73,10 +73,14 @@ class Vocabulary:
         """(n,) bits that each guess is expected to give, where each of the words `possible` is equally likely hidden."""
         return self._entropies(np.asarray(possible, np.int16).tobytes())
 
+    def pattern_counts(self, possible: np.ndarray) -> np.ndarray:
+        """(n, 243) how many of the words `possible` would answer each guess with each pattern."""
+        n, guesses = len(PATTERNS), np.arange(len(self.words))[:, None]
+        return np.bincount((self.patterns[:, possible] + n * guesses).ravel(), minlength=n * len(guesses)).reshape(-1, n)
+
     def _entropies_uncached(self, possible: bytes) -> np.ndarray:
-        seen, n = self.patterns[:, np.frombuffer(possible, np.int16)], len(PATTERNS)
-        counts = np.bincount((seen + n * np.arange(len(self.words))[:, None]).ravel(), minlength=n * len(self.words))
-        shares = counts.reshape(-1, n) / seen.shape[1]
+        words = np.frombuffer(possible, np.int16)
+        shares = self.pattern_counts(words) / len(words)
         return -(shares * np.log2(np.where(shares > 0, shares, 1))).sum(1)
 
 
