@@ -18,7 +18,7 @@ from lmrl_lab.algorithms import FROM_BC, train
 from lmrl_lab.data import generate, write_atomically
 from lmrl_lab.env import TASKS
 from lmrl_lab.evaluation import evaluate
-from lmrl_lab.results import FOLDER
+from lmrl_lab.results import FOLDER, wordle
 from lmrl_lab.tasks import maze, maze_tables
 from lmrl_lab.tasks import text_nav as text_nav_task
 
@@ -59,8 +59,13 @@ def text_nav(seeds: list[int]) -> dict[str, pd.DataFrame]:
 
 
 def text_nav_po(seeds: list[int]) -> dict[str, pd.DataFrame]:
-    """The same partly observed, with the last observation only and with the whole transcript: does memory help?"""
-    return _text_nav("text_nav_po", [("text-nav-po", "turn", "whole"), ("text-nav-po", "episode", "whole")], seeds)
+    """The same four partly observed, with the last observation only."""
+    return _text_nav("text_nav_po", [("text-nav-po", "turn", "whole")], seeds)
+
+
+def text_nav_memory(seeds: list[int]) -> dict[str, pd.DataFrame]:
+    """Partly observed with the whole transcript: beside `text_nav_po` it says whether memory helps."""
+    return _text_nav("text_nav_memory", [("text-nav-po", "episode", "whole")], seeds)
 
 
 def _text_nav(name: str, settings: list[tuple], seeds: list[int]) -> dict[str, pd.DataFrame]:
@@ -132,7 +137,7 @@ def maze_ceilings(seeds: list[int]) -> dict[str, pd.DataFrame]:
 
 
 EXPERIMENTS = {"maze_bc": maze_bc, "maze_values": maze_values, "maze_ceilings": maze_ceilings, "text_nav": text_nav,
-               "text_nav_po": text_nav_po}
+               "text_nav_po": text_nav_po, **wordle.EXPERIMENTS}
 
 
 def main() -> None:
