@@ -81,7 +81,7 @@ def _text_nav(name: str, settings: list[tuple], seeds: list[int]) -> dict[str, p
                 rows.append({"data": data, **row})
                 rooms += by_room(agent, rows[-1])
                 # agents of 1 MB at most are committed; a clone counts steps, so the one of cut games is that of whole ones
-                if seed == seeds[0] and context == "turn" and init is None and (algorithm, data) != ("bc", "cut"):
+                if seed == seeds[0] and task == "text-nav-fo" and init is None and (algorithm, data) != ("bc", "cut"):
                     agent.save(FOLDER / (f"{algorithm}-{task}" + "-cut" * (data == "cut")))
     return {name: pd.DataFrame(rows), f"{name}_rooms": pd.DataFrame(rooms)}
 
