@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -17,6 +20,22 @@ def agent(name: str):
     """A committed agent: `agent("bc-maze-fo")`."""
     from lmrl_lab.agent import load_agent
     return load_agent(_existing(name))
+
+
+def once(name: str, cell: Callable[[], list[dict]]) -> list[dict]:
+    """The rows of a long experiment's cell, kept beside the cached data: an interrupted run goes on where it was.
+
+    Rows belong to the code that made them: a hash of all modules that train, play and score.
+    """
+    from lmrl_lab.data import cache_dir, write_atomically
+    package = FOLDER.parent
+    code = [*package.glob("*.py"), *package.glob("algorithms/*.py"), *package.glob("tasks/*.py"), *FOLDER.glob("*.py")]
+    unread = {"plots", "checkup", "__main__", "inspection"}  # nothing of these goes into a row
+    digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(code) if p.stem not in unread)).hexdigest()[:12]
+    path = cache_dir() / "results" / f"{name}-{digest}.json"
+    if not path.exists():
+        write_atomically(path, json.dumps(cell()))
+    return json.loads(path.read_text())
 
 
 def _existing(name: str) -> Path:

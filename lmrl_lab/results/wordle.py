@@ -1,0 +1,149 @@
+"""Wordle: what each method reaches, greedily and at matched entropy; and what bounds the values."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lmrl_lab.agent import Agent, Decoding
+from lmrl_lab.algorithms import mc, train
+from lmrl_lab.algorithms.returns import value_network
+from lmrl_lab.data import generate
+from lmrl_lab.env import TASKS
+from lmrl_lab.episode import Episode
+from lmrl_lab.evaluation import evaluate
+from lmrl_lab.models import few_threads, seeded, tiny_model
+from lmrl_lab.results import once
+from lmrl_lab.tasks.wordle_values import GuessValues
+from lmrl_lab.tokens import make_rows
+from lmrl_lab.training import fit
+
+TEMPERATURES = (1.0, 0.7, 0.5, 0.3, 0.0)
+METHODS = {"BC": ("bc", {}), "filtered BC 30%": ("filtered_bc", {"keep": 0.3}), "filtered BC 10%": ("filtered_bc", {"keep": 0.1}),
+           "MC": ("mc", {}), "ILQL": ("ilql", {})}
+
+
+def methods(vocabulary: int, seeds: list[int]) -> pd.DataFrame:
+    """Five methods at default settings, each played at several temperatures; a row a method, seed and temperature.
+
+    `entropy`: nats an action, the mean of -log(probability of what was drawn). CPU seconds include those of BC where a
+    method starts from it. What is done already is not done again, see `once`.
+    """
+    rows = []
+    for seed in seeds:
+        start = functools.cache(functools.partial(trained, "BC", vocabulary, seed))
+        for method in METHODS:
+            rows += once(f"wordle-{vocabulary}-{method}-{seed}", functools.partial(cell, method, vocabulary, seed, start))
+            print(pd.DataFrame(rows[-len(TEMPERATURES):]).round(3).to_string(index=False), flush=True)
+    return pd.DataFrame(rows)
+
+
+def trained(method: str, vocabulary: int, seed: int, init: Agent | None = None) -> Agent:
+    """The agent of a method; `agent.spent`: the CPU seconds of its training."""
+    algorithm, settings = METHODS[method]
+    episodes, begin = generate("wordle", seed=seed, vocabulary=vocabulary, cache=False), time.process_time()
+    agent = train(algorithm, "wordle", episodes, seed=seed, init=init, **settings)
+    agent.spent = time.process_time() - begin + (init.spent if init else 0.0)
+    return agent
+
+
+def cell(method: str, vocabulary: int, seed: int, start: Callable[[], Agent]) -> list[dict]:
+    agent = start() if method == "BC" else trained(method, vocabulary, seed, start() if method in ("MC", "ILQL") else None)
+    return [{"vocabulary": vocabulary, "method": method, "seed": seed, **row, "cpu_seconds": agent.spent}
+            for row in played(agent, vocabulary, seed)]
+
+
+def played(agent: Agent, vocabulary: int, seed: int) -> list[dict]:
+    """A row a temperature. Greedy games differ by their word only, so each word is played once; else 1,200 games."""
+    rows = []
+    for temperature in TEMPERATURES:
+        score, games = evaluate(agent.with_decoding(temperature=temperature), "wordle", vocabulary if not temperature else 1_200,
+                                seed, return_episodes=True, vocabulary=vocabulary)
+        rows.append({"temperature": temperature, "entropy": entropy(games) if temperature else 0.0,
+                     "mean_return": score.mean_return, "interval_low": score.interval[0], "interval_high": score.interval[1],
+                     "success_rate": score.success_rate, "invalid_rate": score.invalid_rate})
+    return rows
+
+
+def entropy(games: list[Episode]) -> float:
+    """Nats an action: the mean of -log(probability) over the actions that were drawn."""
+    return -float(np.mean([sum(turn.logprobs) for game in games for turn in game.turns if turn.is_action]))
+
+
+def bounds(seeds: list[int], vocabulary: int = 200, steps: int = 400) -> pd.DataFrame:
+    """Regress Q on targets without noise (`GuessValues`) and on returns, with and without a head that knows letters, from
+    nothing and from a cloned trunk: the error of Q over all words, and what its best word loses."""
+    rows = []
+    for seed in seeds:
+        episodes = generate("wordle", seed=seed, vocabulary=vocabulary, cache=False)
+        for head, start in (("parts", "BC"), ("parts", "nothing"), ("plain", "nothing")):
+            agent = functools.cache(functools.partial(beginner, head, start, episodes, seed))
+            for target in ("exact", "MC"):
+                rows += once(f"wordle-bounds-{vocabulary}-{steps}-{head}-{start}-{target}-{seed}", lambda agent=agent, told=(
+                    target, vocabulary, steps, episodes, seed): [regressed(agent(), *told)])
+                rows[-1] |= {"target": target, "head": head, "start": start, "seed": seed}
+                print(rows[-1], flush=True)
+    return pd.DataFrame(rows)
+
+
+def beginner(head: str, start: str, episodes: list[Episode], seed: int) -> Agent:
+    if start == "BC":
+        return train("bc", "wordle", episodes, seed=seed)
+    card = TASKS["wordle"] if head == "parts" else replace(TASKS["wordle"], parts=None)
+    network, codec = tiny_model(card, "episode", seed, **card.network)
+    return Agent(network, codec, "wordle", "episode")
+
+
+def regressed(start: Agent, target: str, vocabulary: int, steps: int, episodes: list[Episode], seed: int) -> dict:
+    """One row of `bounds`: Q as MC returns trains it, without the CQL term; the policy plays by Q alone, greedily."""
+    table = GuessValues(vocabulary)
+    config = replace(mc.MCConfig(**TASKS["wordle"].settings["mc"]), steps=steps, cql=0.0)
+    rows = make_rows(episodes, start.codec, "episode", config.gamma, next_state=False)
+    if target == "exact":
+        for row, episode in zip(rows, episodes, strict=True):
+            row.returns[row.action_mask] = table.along(*guesses_of(episode, table))[1]
+    with seeded(seed):
+        values = value_network(start, rows, config, q_heads=1, v_head=False)
+    fit(values, lambda network, batch: mc.batch_loss(network, batch, config), rows, config, seed=seed)
+    agent = Agent(start.policy_model, start.codec, "wordle", "episode", Decoding(0.0, legal_only=True, beta=1e4), "Q", values)
+    held = generate("wordle", 400, seed=seed + 1_000, vocabulary=vocabulary, cache=False)
+    return {**errors(agent, held, table),
+            "greedy_return": evaluate(agent, "wordle", vocabulary, vocabulary=vocabulary).mean_return}
+
+
+def guesses_of(episode: Episode, table: GuessValues) -> tuple[int, list[int]]:
+    """(hidden word, guesses), as numbers."""
+    index = table.words.index
+    return index[episode.info["options"]["word"]], [index[action] for action in episode.actions]
+
+
+@torch.inference_mode()
+def errors(agent: Agent, episodes: list[Episode], table: GuessValues) -> dict[str, float]:
+    """Over the states of these games, Q of all words against the table, both without their mean over words: mean squared
+    error; variance of the table's; and the regret: what the table says that the network's best word loses."""
+    spelled, mse, variance, regret = [agent.codec.action_ids(a) for a in table.words.actions], [], [], []
+    contexts, truth = [], []
+    for episode in episodes:
+        sets, _ = table.along(*guesses_of(episode, table))
+        contexts += [episode.turns[:2 * k + 1] for k in range(len(sets))]
+        truth += [table.of_guesses(possible, k) for k, possible in enumerate(sets)]
+    with few_threads(agent.policy_model):
+        for begin in range(0, len(contexts), 256):
+            part = contexts[begin:begin + 256]
+            for (_, q), exact in zip(agent.score_actions(part, [spelled] * len(part)), truth[begin:begin + 256], strict=True):
+                mse.append(float(((q - q.mean() - exact + exact.mean()) ** 2).mean()))
+                variance.append(float(exact.var()))
+                regret.append(float(exact.max() - exact[q.argmax()]))
+    return {"mse": float(np.mean(mse)), "variance": float(np.mean(variance)), "regret": float(np.mean(regret))}
+
+
+EXPERIMENTS = {
+    **{f"wordle_{n}": lambda seeds, n=n: {f"wordle_{n}": methods(n, seeds)} for n in (60, 200, 400)},
+    "wordle_bounds": lambda seeds: {"wordle_bounds": bounds(seeds)},
+}
