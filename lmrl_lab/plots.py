@@ -86,10 +86,14 @@ def score_table(scores: Sequence) -> pd.DataFrame:
                          for s in scores]).set_index("policy")
 
 
-def compare(scores: Sequence, paper: Mapping[str, float] | None = None, title: str = "") -> Picture:
-    """Mean returns with their intervals, best at the top; the card's references as lines, the paper's as hollow marks."""
+def compare(scores: Sequence, paper: Mapping[str, float] | None = None, title: str = "", references=None) -> Picture:
+    """Mean returns with their intervals, best at the top; the card's references as lines, the paper's as hollow marks.
+
+    references: those of a game that keywords have changed, from `card.references_with(keywords)`.
+    """
     card = TASKS[scores[0].task]
-    digits = 1 if card.references.best - card.references.minimum > 10 else 2  # mazes: tens; a share of games won: hundredths
+    best = references or card.references
+    digits = 1 if best.best - best.minimum > 10 else 2  # mazes: tens; a share of games won: hundredths
     ordered = sorted(scores, key=lambda s: s.mean_return)
     figure, ax = _axes(6.8, 1.3 + 0.42 * len(ordered))
     for y, s in enumerate(ordered):
@@ -100,7 +104,6 @@ def compare(scores: Sequence, paper: Mapping[str, float] | None = None, title: s
                     fontsize=9, bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"}, zorder=5)
         if paper and s.policy in paper:
             ax.plot(paper[s.policy], y, "D", color=COLOURS[1], mfc="none", ms=8)
-    best = card.references
     for value, name in ((best.behaviour, "behaviour data"), (best.best, "best known")):
         ax.axvline(value, color="#777", ls=":", lw=1.2)
         ax.annotate(name, (value, 1), (0, 3), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center",
@@ -128,6 +131,49 @@ def histogram(groups: Mapping[str, Sequence[float]], xlabel: str, title: str = "
         ax.legend(frameon=False)
     return Picture(figure, f"{title or xlabel}: histogram of {xlabel}; "
                    + "; ".join(f"{k}: mean {np.mean(v):.3g}, {len(v)} values" for k, v in groups.items()) + ".")
+
+
+def against_entropy(frame: pd.DataFrame, title: str = "", best: float | None = None) -> Picture:
+    """Return against how decided a player is, one line a method through its temperatures, seeds averaged.
+
+    frame: columns method, seed, temperature, entropy (nats an action), mean_return. The band reaches from the lowest to the
+    highest seed; `best`: a line across, the best known return.
+    """
+    figure, ax = _axes(6.8, 4.0)
+    said = []
+    for n, (method, runs) in enumerate(frame.groupby("method", sort=False)):
+        points = runs.groupby("temperature")[["entropy", "mean_return"]].agg(["mean", "min", "max"]).sort_index()
+        x, y = points["entropy", "mean"], points["mean_return"]
+        ax.plot(x, y["mean"], MARKERS[n % 7] + "-", color=COLOURS[n % 7], ms=5, label=method)
+        ax.fill_between(x, y["min"], y["max"], color=COLOURS[n % 7], alpha=0.2, lw=0)
+        said.append(f"{method}: " + ", ".join(f"{r:.2f} at {h:.2f}" for h, r in zip(x, y["mean"], strict=True)))
+    if best is not None:
+        ax.axhline(best, color="#777", ls=":", lw=1.2)
+        ax.annotate("best known", (0.99, best), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
+                    ha="right", fontsize=9, color="#555")
+    ax.set(xlabel="entropy of the choice, nats an action (0: greedy)", ylabel="mean return", title=title)
+    ax.legend(frameon=False, fontsize=9)
+    return Picture(figure, f"{title or 'Return against entropy'}: mean return at entropy in nats an action. "
+                   + "; ".join(said) + ".")
+
+
+def over_turns(groups: Mapping[str, np.ndarray], ylabel: str, title: str = "") -> Picture:
+    """How a number develops over a game, one line a group: the mean, and the band of the middle 80% of the games.
+
+    groups: name -> (games, turns + 1), from before the first turn on; the scale is logarithmic.
+    """
+    figure, ax = _axes()
+    said = []
+    for n, (name, numbers) in enumerate(groups.items()):
+        x, mean = np.arange(numbers.shape[1]), numbers.mean(0)
+        ax.plot(x, mean, MARKERS[n % 7] + "-", color=COLOURS[n % 7], ms=5, label=name)
+        ax.fill_between(x, *np.quantile(numbers, (0.1, 0.9), axis=0), color=COLOURS[n % 7], alpha=0.12, lw=0)
+        said.append(f"{name}: " + ", ".join(f"{value:.3g}" for value in mean))
+    ax.set(xlabel="turns played", ylabel=ylabel, title=title, yscale="log")
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.legend(frameon=False)
+    return Picture(figure, f"{title or ylabel}: mean number of {ylabel} after each turn, from before the first. "
+                   + "; ".join(said) + ".")
 
 
 def maze_map(of, values: Sequence[float] | None = None, table: np.ndarray | None = None, title: str = "", label: str = "",

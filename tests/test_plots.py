@@ -1,0 +1,32 @@
+"""Figures that notebooks share: what they draw is told in their alt text too."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import lmrl_lab as lab
+from lmrl_lab import plots
+
+
+def test_return_against_entropy_averages_seeds_and_tells_every_point():
+    frame = pd.DataFrame([{"method": method, "seed": seed, "temperature": t, "entropy": 2.0 * t, "mean_return": level - t + seed}
+                          for method, level in (("BC", -3.0), ("MC", -2.0)) for seed in (0, 1) for t in (0.0, 1.0)])
+    picture = plots.against_entropy(frame, "60 words", best=-1.37)
+    assert picture.alt == ("60 words: mean return at entropy in nats an action. BC: -2.50 at 0.00, -3.50 at 2.00; "
+                           "MC: -1.50 at 0.00, -2.50 at 2.00.")
+    assert [line.get_label() for line in picture.figure.axes[0].lines[:2]] == ["BC", "MC"]
+    assert "<img alt=" in picture._repr_html_()
+
+
+def test_over_turns_tells_the_mean_after_each_turn():
+    picture = plots.over_turns({"best": np.array([[400, 10, 1], [400, 20, 1]])}, "words that still fit", "The list")
+    assert picture.alt.startswith("The list: mean number of words that still fit after each turn")
+    assert picture.alt.endswith("best: 400, 15, 1.")
+
+
+@pytest.mark.parametrize("size", [60, 400])
+def test_compare_draws_the_references_of_the_game_that_was_played(size):
+    references = lab.TASKS["wordle"].references_with({"vocabulary": size})
+    picture = plots.compare([lab.evaluate("best", "wordle", 5, vocabulary=size)], references=references)
+    across = {line.get_xdata()[0] for line in picture.figure.axes[0].lines if line.get_linestyle() == ":"}
+    assert across == {references.behaviour, references.best}
