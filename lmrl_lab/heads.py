@@ -64,8 +64,11 @@ class PartsHead(torch.nn.Module):
         self.bias.fill_(value)
 
     def taken(self, hidden: torch.Tensor, rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        """(N,) what `self(hidden[rows])` says of `tokens` (N,)."""
-        return self(hidden)[rows, tokens]
+        """(N,) what `self(hidden[rows])` says of `tokens` (N,), without the outputs of the other tokens."""
+        inner, parts = torch.relu(self.inner(hidden)), self.parts[tokens]
+        scores = torch.einsum("nkp,np->nk", self.score(inner).unflatten(-1, (-1, parts.shape[1]))[rows], parts)
+        mixed = (self.gate(inner)[rows] * softplus(scores)).sum(-1) + self.level(inner)[rows, 0]
+        return self.bias[tokens] + torch.where(parts.any(1), mixed, 0.0)
 
 
 def value_head(width: int, outputs: int, parts: torch.Tensor | None = None) -> PlainHead | PartsHead:

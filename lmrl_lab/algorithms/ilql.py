@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from lmrl_lab.agent import Agent, Decoding
-from lmrl_lab.algorithms.returns import ValueConfig, cql_term, mean, taken, value_network
+from lmrl_lab.algorithms.returns import ValueConfig, cql_term, mean, needed_values, taken, value_network
 from lmrl_lab.episode import Episode
 from lmrl_lab.models import ValueNetwork, read, seeded
 from lmrl_lab.tokens import TokenBatch, make_rows
@@ -81,12 +81,12 @@ def batch_loss(networks: Networks, batch: TokenBatch, config: ILQLConfig) -> tup
     """
     steps, values, target, scale = batch.steps(following=True), networks.values, networks.target, config.reward_scale
     hidden = read(values, steps.inputs, steps.places)  # (M, width): the distinct states
-    q = torch.stack([head(hidden) for head in values.q]).float().index_select(1, steps.state)  # (2, N, V)
+    q, tokens = needed_values(values.q, hidden, steps, config.cql)  # (2, N, V), (N,)
     v = values.v(hidden)[:, 0].float()  # (M,)
     with torch.no_grad():
         lagged = read(target, steps.inputs, steps.places)
         q_target = torch.stack([head.taken(lagged, steps.state, steps.tokens) for head in target.q]).amin(0).float()
-    loss, logged = ilql_loss(q, v[steps.state], v[steps.next_state], q_target, steps.tokens, steps.rewards * scale,
+    loss, logged = ilql_loss(q, v[steps.state], v[steps.next_state], q_target, tokens, steps.rewards * scale,
                              steps.terminal, steps.weight, batch.normalizer, gamma=config.gamma, tau=config.tau, cql=config.cql)
     return loss, {**logged, "q": logged["q"] / scale, "v": logged["v"] / scale}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from lmrl_lab.agent import Agent, Decoding
-from lmrl_lab.algorithms.returns import ValueConfig, cql_term, mean, taken, value_network
+from lmrl_lab.algorithms.returns import ValueConfig, cql_term, mean, needed_values, taken, value_network
 from lmrl_lab.episode import Episode
 from lmrl_lab.models import ValueNetwork, read, seeded
 from lmrl_lab.tokens import TokenBatch, make_rows
@@ -38,8 +38,8 @@ def mc_loss(q: torch.Tensor, tokens: torch.Tensor, returns: torch.Tensor, weight
 def batch_loss(values: ValueNetwork, batch: TokenBatch, config: MCConfig) -> tuple[torch.Tensor, dict]:
     """`mc_loss` on a batch of packed rows: one forward of the value trunk, the head at each distinct state once."""
     steps = batch.steps()
-    q = values.q[0](read(values, steps.inputs, steps.places)).float().index_select(0, steps.state)
-    loss, logged = mc_loss(q, steps.tokens, steps.returns * config.reward_scale, steps.weight, batch.normalizer, cql=config.cql)
+    q, tokens = needed_values(values.q, read(values, steps.inputs, steps.places), steps, config.cql)
+    loss, logged = mc_loss(q[0], tokens, steps.returns * config.reward_scale, steps.weight, batch.normalizer, cql=config.cql)
     return loss, {**logged, "q": logged["q"] / config.reward_scale}
 
 

@@ -14,8 +14,9 @@ import torch
 
 from lmrl_lab.agent import Agent
 from lmrl_lab.algorithms.bc import bc_loss
+from lmrl_lab.heads import PartsHead, PlainHead
 from lmrl_lab.models import ValueNetwork, head, trunk
-from lmrl_lab.tokens import Row
+from lmrl_lab.tokens import Row, Steps
 from lmrl_lab.training import TrainConfig
 
 
@@ -54,6 +55,18 @@ def cql_term(q: torch.Tensor, tokens: torch.Tensor, weight: torch.Tensor, normal
     terms are added. Source: Kumar and others, arXiv 2006.04779, in the form of ILQL's equation 8, arXiv 2206.11871.
     """
     return sum(bc_loss(head, tokens, weight, normalizer) for head in (q if q.ndim == 3 else q[None]))
+
+
+def needed_values(heads: Sequence[PlainHead | PartsHead], hidden: torch.Tensor, steps: Steps,
+                  cql: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """(heads, N, V) values at the states of the steps, and which of the V were taken, (N,).
+
+    Where there is no CQL term nobody asks for the values of other tokens: then V is 1, the token taken.
+    """
+    if cql:
+        return torch.stack([head(hidden) for head in heads]).float().index_select(1, steps.state), steps.tokens
+    q = torch.stack([head.taken(hidden, steps.state, steps.tokens) for head in heads]).float()
+    return q[..., None], torch.zeros_like(steps.tokens)
 
 
 def value_network(start: Agent, rows: Sequence[Row], config: ValueConfig, q_heads: int, v_head: bool) -> ValueNetwork:
