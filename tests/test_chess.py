@@ -204,6 +204,22 @@ def test_many_random_games_keep_the_rules(task, games):
     assert len(endings) >= 2
 
 
+def test_an_illegal_move_is_told_by_its_reason():
+    one, two = chess.Board("8/8/8/3k4/8/3K4/8/7R w - - 0 1"), chess.Board("7k/8/8/8/8/4K3/8/R6R w - - 0 1")
+    assert [c.why_illegal(one, move) for move in ("R h 5", "Rh5+", "K d 4", "K d 5", "R g 5", "Q d 4", "e 4", "O-O", "R h 9", "",
+                                                  "--", "R 5 h 4", "\x00é")] == [
+        "legal", "legal", "into check", "cannot go there", "cannot go there", "no such piece", "no such piece",
+        "cannot go there", "unreadable", "unreadable", "unreadable", "no such piece", "unreadable"]
+    assert c.why_illegal(two, "R d 1") == "ambiguous" and c.why_illegal(two, "R a d 1") == "legal"
+    pinned = chess.Board("4r2k/8/8/8/8/8/4N3/4K3 w - - 0 1")
+    assert c.why_illegal(pinned, "N c 3") == "into check"
+    rng = np.random.default_rng(0)
+    for _ in range(2_000):
+        text = "".join(rng.choice(list("KQRBNabcdefgh12345678x+#=O- "), rng.integers(1, 6)))
+        for board in (one, two, pinned):
+            assert (c.why_illegal(board, text) == "legal") == (c._parse(board, text) is not None)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.one_of(st.text(max_size=1000), st.text("KQRBNabcdefgh12345678x+#=O- ", max_size=12)), max_size=20))
 def test_adversarial_text_is_at_worst_illegal(texts):
@@ -424,6 +440,26 @@ def test_what_a_tiny_model_reads_is_one_token_a_square():
     assert board == ("r . . . k . . r " + ". " * 16 + ". . . p P . . . " + ". " * 24 + "R . . . K . . R " + "K - - q d 6")
     assert action == "N f 3"
     assert c.model_text([Turn("something else\n", False)]) == ["something else\n"]
+
+
+def test_what_a_tiny_model_reads_of_an_endgame_is_one_token_a_piece():
+    from lmrl_lab.tokens import Codec, tiny_tokenizer
+    card = lab.TASKS["chess-endgames"]
+    codec, kinds = Codec(tiny_tokenizer(card), card), set()
+    position = Turn(c.spell("8/7R/8/8/8/2k5/8/R2K4 w - - 3 9") + "\n", False)
+    assert card.model_text([position, Turn("Rh3+", True)]) == ["Kd1 Rh7 Ra1 kc3", "R h 3 +"]
+    assert card.model_text([Turn("something else\n", False)]) == ["something else\n"]
+    for episode in lab.generate("chess-endgames", 300, seed=3):
+        for turn, ids in zip(episode.turns, codec.encode(episode.turns), strict=True):
+            assert codec.tokenizer.unk_token_id not in ids
+            assert not turn.is_action or codec.decode_action(ids) == turn.text
+            kinds.add((turn.is_action, len(ids)))
+    assert kinds == {(False, 2), (False, 3), (False, 4), (True, 2), (True, 3), (True, 4)}
+    for pieces in tables.PIECE_SETS:
+        for board in random_positions(pieces, 40, True, seed=1):
+            for move in board.legal_moves:
+                ids = codec.action_ids(c.spell(board.san(move)))
+                assert codec.decode_action(ids) == c.spell(board.san(move)) and codec.tokenizer.unk_token_id not in ids
 
 
 @pytest.mark.parametrize("task", ["chess", "chess-endgames"])

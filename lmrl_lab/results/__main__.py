@@ -18,7 +18,7 @@ from lmrl_lab.algorithms import FROM_BC, train
 from lmrl_lab.data import generate, write_atomically
 from lmrl_lab.env import TASKS
 from lmrl_lab.evaluation import evaluate
-from lmrl_lab.results import FOLDER, wordle
+from lmrl_lab.results import FOLDER, chess, wordle
 from lmrl_lab.tasks import maze, maze_tables
 from lmrl_lab.tasks import text_nav as text_nav_task
 
@@ -137,7 +137,7 @@ def maze_ceilings(seeds: list[int]) -> dict[str, pd.DataFrame]:
 
 
 EXPERIMENTS = {"maze_bc": maze_bc, "maze_values": maze_values, "maze_ceilings": maze_ceilings, "text_nav": text_nav,
-               "text_nav_po": text_nav_po, "text_nav_memory": text_nav_memory, **wordle.EXPERIMENTS}
+               "text_nav_po": text_nav_po, "text_nav_memory": text_nav_memory, **wordle.EXPERIMENTS, **chess.EXPERIMENTS}
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from lmrl_lab.policies import RandomPolicy, ScriptedPolicy, row_generator
 from lmrl_lab.tasks import chess_tables
 from lmrl_lab.tasks.chess_engine import BuiltIn, Noisy, TablePlayer, UciEngine, find_stockfish, make_player
 
-__all__ = ["CARDS", "ChessEnv", "read_fen", "references", "spell", "test_positions"]
+__all__ = ["CARDS", "ChessEnv", "read_fen", "references", "spell", "test_positions", "why_illegal"]
 
 # 400 is LMRL Gym's cap. An endgame without an illegal move is over by move 100: the fifty-move rule counts, and one
 # capture at most starts it anew.
@@ -74,9 +74,41 @@ class LegalMoves(Sequence):
 def _parse(board: chess.Board, action: str) -> chess.Move | None:
     """The legal move that a text names, None if there is none. Spaces mean nothing, and check marks may be left out."""
     try:
-        return board.parse_san(action.replace(" ", "")) or None  # "--" would be a null move
+        return _read(board, action)
     except ValueError:
         return None
+
+
+def _read(board: chess.Board, action: str) -> chess.Move | None:
+    """As `_parse`, but python-chess's ValueErrors say why there is no such move."""
+    return board.parse_san(action.replace(" ", "")) or None  # "--" would be a null move
+
+
+KINDS = ("unreadable", "no such piece", "cannot go there", "into check", "ambiguous")
+
+
+def why_illegal(board: chess.Board, action: str) -> str:
+    """"legal", or what is wrong with a text as a move here, one of KINDS: it is not spelled as a move; no piece of that
+    kind (on the file or rank it names); none that moves to that square; its own king would stand in check; two could go."""
+    text = action.replace(" ", "")
+    found = chess.SAN_REGEX.match(text)
+    try:
+        return "legal" if _read(board, action) else "unreadable"
+    except chess.AmbiguousMoveError:
+        return "ambiguous"
+    except chess.IllegalMoveError:
+        if found is None:  # castling
+            return "cannot go there"
+    except ValueError:
+        return "unreadable"
+    kind = chess.PIECE_SYMBOLS.index((found[1] or "p").lower())
+    pieces = [square for square in board.pieces(kind, board.turn)
+              if found[2] in (None, chess.square_name(square)[0]) and found[3] in (None, chess.square_name(square)[1])]
+    if not pieces:
+        return "no such piece"
+    goal = chess.parse_square(found[4])
+    reached = any(move.to_square == goal and move.from_square in pieces for move in board.pseudo_legal_moves)
+    return "into check" if reached else "cannot go there"
 
 
 class ChessEnv(TextEnv):
@@ -350,10 +382,34 @@ _ENDS = (*_SQUARES, *(f"= {piece}" for piece in "QRBN"), "O - O", "O - O - O", "
 _VOCABULARY = (*_PIECES, ".", "-", *_ENDS, *(end + "\n" for end in _ENDS), *"acdefgh", *"12345678", "x", "\n")
 
 
+_PIECE_SQUARES = tuple(f"{piece}{square[0]}{square[2]}" for piece in "KQRk" for square in _SQUARES)
+_ENDGAME_VOCABULARY = (*_PIECE_SQUARES, *"KQR", *_SQUARES, "+", "#", *(f"{end}\n" for end in (*_SQUARES, "+", "#")),
+                       *"abcdefgh", *"12345678", "x", "\n")
+
+
 def model_text(turns: Sequence[Turn]) -> list[str]:
     """A board as 64 square tokens from a8 to h1, then the four castling rights (`-` where lost) and the square for en
     passant or `-`: always 69 tokens. The move counters are left out. Actions are spelled SAN."""
     return [spell(turn.text.replace(" ", "")) if turn.is_action else _board_text(turn.text) for turn in turns]
+
+
+def endgame_model_text(turns: Sequence[Turn]) -> list[str]:
+    """White's king, its other pieces, Black's king, each with its square as one token: "Ke1 Rd4 kh8", three or four
+    tokens in place of 69 (measured: `results/chess_endgames_texts.csv`)."""
+    return [spell(turn.text.replace(" ", "")) if turn.is_action else _pieces_text(turn.text) for turn in turns]
+
+
+def _pieces_text(observation: str) -> str:
+    placement, squares = read_fen(observation).split(" ")[0], {}
+    for rank, row in zip("87654321", placement.split("/")):
+        column = 0
+        for symbol in row:
+            if symbol.isdigit():
+                column += int(symbol)
+            else:
+                squares.setdefault(symbol, []).append(f"{symbol}{'abcdefgh'[column % 8]}{rank}")
+                column += 1
+    return " ".join(text for symbol in _PIECES for text in squares.get(symbol, ())) or observation
 
 
 def _board_text(observation: str) -> str:
@@ -396,10 +452,12 @@ def _card(task: str, **fields) -> TaskCard:
     return TaskCard(id=task, env=functools.partial(ChessEnv, task), behaviour=functools.partial(behaviour_episodes, task),
                     policies={"random": _random_policy, "behaviour": functools.partial(behaviour_policy, task),
                               "best": functools.partial(best_policy, task)},
-                    max_actions=MAX_MOVES[task], keep="success", vocabulary=_VOCABULARY, model_text=model_text,
-                    context="turn", turn_tokens=76, **fields)
+                    max_actions=MAX_MOVES[task], keep="success", context="turn", **fields)
 
 
+# Rewards are 0 and 1, and so is the scale. Moves differ by hundredths in value, hence the large beta. With little CQL it
+# lifts illegal tokens, whose values nothing holds down; with much CQL Q becomes a second, worse clone.
+_VALUES = {"steps": 400, "batch_size": 512, "learning_rate": 2e-3, "cql": 0.03, "reward_scale": 1.0, "bc_steps": 1_200}
 # the default opponent depends on what is installed, and the card's references go with it
 _AGAINST = {
     "built-in": References(-400.0, -0.184, 0.995, (0.0, 0.020, 0.005), _command("chess", "built-in")),
@@ -409,6 +467,7 @@ CARDS = {
     "chess": _card(
         "chess", title="Chess", summary="play White against an engine",
         capability="strategy over a long game, and legality: few texts are a legal move",
+        vocabulary=_VOCABULARY, model_text=model_text, turn_tokens=69 + 64,  # an untrained model's action may be 64 tokens long
         data_size=500, side_by_side=16, references=_AGAINST["built-in" if find_stockfish() is None else "stockfish"],
         other_references={(("opponent", name),): of for name, of in _AGAINST.items()},
         paper={"BC": -22.3, "filtered BC": -56.5, "MC": -28.2, "ILQL": -21.4, "PPO": -16.0, "online filtered BC": -22.3,
@@ -416,7 +475,13 @@ CARDS = {
     "chess-endgames": _card(
         "chess-endgames", title="Chess endgames", summary="mate a bare king with queen or rook, alone or together",
         capability="credit: one reward at the end of up to fifty moves, and some moves throw it away",
-        data_size=4_000, references=References(-100.0, 0.475, 1.0, (0.0, 0.011, 0.0),
+        vocabulary=_ENDGAME_VOCABULARY, model_text=endgame_model_text, turn_tokens=4 + 64,
+        # one wide layer: two of width 64 say half again as many illegal moves after as much CPU time
+        network={"layers": 1, "width": 120},
+        settings={"bc": {"steps": 1_200, "batch_size": 512, "learning_rate": 5e-3},
+                  "filtered_bc": {"steps": 600, "batch_size": 512, "learning_rate": 5e-3},
+                  "mc": {**_VALUES, "beta": 16.0}, "ilql": {**_VALUES, "beta": 16.0, "tau": 0.8}},
+        data_size=12_000, references=References(-100.0, 0.475, 1.0, (0.0, 0.011, 0.0),
                                                _command("chess-endgames", "table")),
         evaluation_options=endgame_options, evaluation_episodes=TEST_POSITIONS,
         paper={"BC": 0.112, "filtered BC": -0.439, "MC": 0.588, "ILQL": 0.452, "PPO": 0.814, "online filtered BC": 0.112,

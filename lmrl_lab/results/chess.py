@@ -1,0 +1,168 @@
+"""The experiments on chess and chess endgames; `__main__` runs them by name and writes what they return."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import chess
+import numpy as np
+import pandas as pd
+
+from lmrl_lab.agent import Agent
+from lmrl_lab.algorithms import FROM_BC, train
+from lmrl_lab.algorithms.bc import BCConfig, FilteredBCConfig, train_bc, train_filtered_bc
+from lmrl_lab.data import generate
+from lmrl_lab.env import TASKS
+from lmrl_lab.episode import Turn
+from lmrl_lab.evaluation import bootstrap_interval, evaluate
+from lmrl_lab.models import tiny_model
+from lmrl_lab.results import FOLDER
+from lmrl_lab.tasks import chess as chess_task
+from lmrl_lab.tasks import chess_tables
+
+DECODINGS = {"sampled": {}, "greedy": {"temperature": 0}, "legal only": {"legal_only": True}}
+LADDER = ((100, 300, 64), (500, 300, 64), (500, 300, 128), (500, 1_000, 64))  # full chess: games, gradient steps, width
+GAMES = (250, 1_000, 4_000)  # of BC beside the default number
+
+
+def chess_endgames(seeds: list[int]) -> dict[str, pd.DataFrame]:
+    """BC, filtered BC, MC and ILQL at default settings on the 645 test positions against the exact defence, drawn three ways;
+    how BC's illegal moves go away as it trains; what the values of the first seed's MC and ILQL say, by distance to mate;
+    the first seed's clones."""
+    rows, values, falling = [], [], []
+    for seed in seeds:
+        episodes, bc = generate("chess-endgames", seed=seed), None
+        for algorithm in ("bc", "filtered_bc", "mc", "ilql"):
+            begin = time.process_time()
+            agent = train(algorithm, "chess-endgames", episodes, seed=seed, init=bc if algorithm in FROM_BC else None,
+                          **({"probe": said_first, "probe_every": 100} if algorithm == "bc" else {}))
+            seconds = time.process_time() - begin
+            if algorithm == "bc":
+                bc, seconds = agent, agent.history["seconds"].iloc[-1]
+                falling.append(agent.history.dropna(subset="illegal").assign(games=len(episodes), seed=seed))
+            elif algorithm in FROM_BC:
+                seconds += bc.history["seconds"].iloc[-1]
+                if seed == seeds[0]:
+                    values.append(values_by_distance(agent).assign(algorithm=algorithm))
+            if seed == seeds[0] and agent.value_model is None:  # 1 MB at most are committed
+                agent.save(FOLDER / f"{algorithm}-chess-endgames")
+            for name, decoding in DECODINGS.items():
+                row = endgame_row(agent.with_decoding(**decoding), seed)
+                rows.append({"algorithm": algorithm, "seed": seed, "decoding": name, **row, "cpu_seconds": seconds})
+                print(f"{algorithm} seed {seed} {name}: won {row['success_rate']:.3f}, illegal {row['invalid_rate']:.3f}, "
+                      f"return {row['mean_return']:.2f} ({seconds:.0f} CPU s)", flush=True)
+    columns = ["games", "step", "seed", "loss", "illegal", *chess_task.KINDS]
+    return {"chess_endgames": pd.DataFrame(rows), "chess_endgames_values": pd.concat(values),
+            "chess_endgames_curves": pd.concat(falling)[columns]}
+
+
+def endgame_row(agent: Agent, seed: int) -> dict:
+    """Victories with a 95% interval, also for each piece set; illegal share of the moves; return."""
+    score, played = evaluate(agent, "chess-endgames", seed=seed, return_episodes=True)
+    won = np.array([episode.success for episode in played], float)
+    sets = np.array([chess_tables.pieces_of(chess.Board(episode.info["options"]["fen"])) for episode in played])
+    low, high = bootstrap_interval(won)
+    return {"success_rate": score.success_rate, "success_low": low, "success_high": high,
+            **{f"success_{pieces}": won[sets == pieces].mean() for pieces in chess_tables.PIECE_SETS},
+            "invalid_rate": score.invalid_rate, "mean_return": score.mean_return, "interval_low": score.interval[0],
+            "interval_high": score.interval[1], "mean_length": score.mean_length}
+
+
+def said_first(agent: Agent) -> dict[str, float]:
+    """What the agent says, one sample a test position: share of illegal texts, and of each kind of them."""
+    fens = chess_task.test_positions()
+    player = agent.with_decoding(temperature=1.0)
+    player.reset(list(range(len(fens))))
+    actions = player.act([chess_task.spell(fen) + "\n" for fen in fens], [{}] * len(fens))
+    kinds = [chess_task.why_illegal(chess.Board(fen), action) for fen, action in zip(fens, actions, strict=True)]
+    shares = {kind: kinds.count(kind) / len(kinds) for kind in chess_task.KINDS}
+    return {"illegal": 1 - kinds.count("legal") / len(kinds), **shares}
+
+
+def chess_endgames_illegal(seeds: list[int]) -> dict[str, pd.DataFrame]:
+    """How often BC's first move in a test position is illegal, and why, from fewer games (and as many gradient steps)."""
+    rows = []
+    for seed in seeds:
+        episodes = generate("chess-endgames", seed=seed)
+        for games in GAMES:
+            agent = train("bc", "chess-endgames", episodes[:games], seed=seed)
+            rows.append({"games": games, "seed": seed, "loss": agent.history["loss"].iloc[-1], **said_first(agent)})
+            print(rows[-1], flush=True)
+    return {"chess_endgames_illegal": pd.DataFrame(rows)}
+
+
+def chess_endgames_texts(seeds: list[int]) -> dict[str, pd.DataFrame]:
+    """BC for about the same CPU time on two spellings of a position: a token a piece (the card's), or a token a square."""
+    card, rows = TASKS["chess-endgames"], []
+    board = {name: getattr(TASKS["chess"], name) for name in ("model_text", "vocabulary", "turn_tokens")}
+    for seed in seeds:
+        episodes = generate("chess-endgames", 4_000, seed=seed)
+        for text, own, steps in (("pieces", card, 600), ("squares", replace(card, **board), 60)):
+            model, codec = tiny_model(own, "turn", seed, **card.network)
+            config = BCConfig(**{**card.settings.get("bc", {}), "steps": steps})
+            agent = train_bc(card.id, episodes, model, codec, "turn", config, seed=seed)
+            rows.append({"text": text, "seed": seed, "tokens": len(codec.encode(episodes[0].turns)[0]), "steps": steps,
+                         "cpu_seconds": agent.history["seconds"].iloc[-1], "loss": agent.history["loss"].iloc[-1],
+                         **said_first(agent)})
+            print(rows[-1], flush=True)
+    return {"chess_endgames_texts": pd.DataFrame(rows)}
+
+
+def values_by_distance(agent: Agent) -> pd.DataFrame:
+    """Q of every legal move in the test positions, at its last token, by White's moves to mate after it (0: it mates;
+    255: the win is gone): how many, mean, and the 10 and 90% quantiles."""
+    found = []
+    fens = chess_task.test_positions()
+    boards = [chess.Board(fen) for fen in fens]
+    legal = [list(board.legal_moves) for board in boards]
+    spelled = [[agent.codec.action_ids(chess_task.spell(board.san(move))) for move in moves]
+               for board, moves in zip(boards, legal, strict=True)]
+    asked = [[Turn(chess_task.spell(fen) + "\n", False)] for fen in fens]
+    for board, moves, (_, q) in zip(boards, legal, agent.score_actions(asked, spelled), strict=True):
+        found += zip(chess_tables.distances_after(board, moves), q.tolist(), strict=True)
+    frame = pd.DataFrame(found, columns=["distance", "q"])
+    grouped = frame.groupby("distance")["q"]
+    return pd.DataFrame({"moves": grouped.size(), "q": grouped.mean(), "q_low": grouped.quantile(0.1),
+                         "q_high": grouped.quantile(0.9)}).reset_index()
+
+
+def full_chess(seeds: list[int]) -> dict[str, pd.DataFrame]:
+    """BC on full games as games, steps and width grow, filtered BC, and BC over legal moves only; by move number, how often
+    the best clone's move is illegal in recorded positions that it was not trained on. Black: the built-in engine."""
+    card, rows, kinds = TASKS["chess"], [], []
+    for seed in seeds:
+        episodes, held = generate("chess", seed=seed), generate("chess", 40, seed=1_000 + seed)
+        for algorithm, (games, steps, width) in [*(("bc", rung) for rung in LADDER), ("filtered_bc", LADDER[1])]:
+            model, codec = tiny_model(card, "turn", seed, width=width)
+            config = (BCConfig if algorithm == "bc" else FilteredBCConfig)(steps=steps, batch_size=64)
+            agent = (train_bc if algorithm == "bc" else train_filtered_bc)(
+                card.id, episodes[:games], model, codec, "turn", config, seed=seed)
+            told = moves_told(agent, held)
+            best = algorithm == "bc" and (games, steps, width) == LADDER[-1]
+            if best and seed == seeds[0]:
+                agent.save(FOLDER / "bc-chess")
+                kinds = told.assign(seed=seed)
+            for name in ("sampled", "legal only") if best else ("sampled",):
+                score = evaluate(agent.with_decoding(**DECODINGS[name]), card.id, 16, seed, opponent="built-in")
+                rows.append({
+                    "algorithm": algorithm, "decoding": name, "games": games, "steps": steps, "width": width, "seed": seed,
+                    "seen": (told["why"] != "legal").mean(), "played": score.invalid_rate, "mean_return": score.mean_return,
+                    "interval_low": score.interval[0], "interval_high": score.interval[1], "success_rate": score.success_rate,
+                    "mean_length": score.mean_length, "cpu_seconds": agent.history["seconds"].iloc[-1]})
+                print(rows[-1], flush=True)
+    return {"chess": pd.DataFrame(rows), "chess_kinds": kinds}
+
+
+def moves_told(agent: Agent, episodes: list) -> pd.DataFrame:
+    """One sampled text in each position of these games: the move's number (from 0), and "legal" or what is wrong with it."""
+    asked = [(k, text) for episode in episodes for k, text in enumerate(episode.observations[:len(episode.actions)])]
+    asked = [asked[i] for i in np.random.default_rng(0).permutation(len(asked))[:600]]
+    agent.reset(list(range(len(asked))))
+    said = agent.act([text for _, text in asked], [{}] * len(asked))
+    return pd.DataFrame([{"move": k, "why": chess_task.why_illegal(chess.Board(chess_task.read_fen(text)), action)}
+                         for (k, text), action in zip(asked, said, strict=True)])
+
+
+EXPERIMENTS = {"chess": full_chess, "chess_endgames": chess_endgames, "chess_endgames_illegal": chess_endgames_illegal,
+               "chess_endgames_texts": chess_endgames_texts}
