@@ -9,9 +9,9 @@ import torch
 import lmrl_lab as lab
 from lmrl_lab.agent import Agent, Decoding
 from lmrl_lab.algorithms import ilql, mc
-from lmrl_lab.algorithms.returns import cql_term, taken
+from lmrl_lab.algorithms.returns import cql_term, taken, value_network
 from lmrl_lab.episode import Episode, Turn
-from lmrl_lab.models import ValueNetwork, read, tiny_model, trunk
+from lmrl_lab.models import ValueNetwork, read, seeded, tiny_model, trunk
 from lmrl_lab.rollout import ReferenceAgent, rollout
 from lmrl_lab.tokens import collate, make_rows, pack
 from tests.test_agent import assert_same_games, save_pretrained, short_games
@@ -439,3 +439,26 @@ def test_any_causal_model_from_a_folder_learns_values(tmp_path, kind, algorithm)
     legal = lab.TASKS["maze-po"].actions
     turns = [Turn(lab.make("maze-po").reset(seed=1)[0], False)]
     assert again.top_actions(turns, legal) == agent.top_actions(turns, legal)
+
+
+@pytest.mark.parametrize("task", ["maze-po", "wordle"])
+@pytest.mark.parametrize("algorithm", ["mc", "ilql"])
+def test_without_a_cql_term_only_the_taken_values_are_made_and_the_gradient_is_the_same(task, algorithm):
+    episodes = lab.generate(task, 6, seed=3, cache=False)
+    start = lab.train("bc", task, episodes, steps=3)
+    rows = make_rows(episodes, start.codec, start.context)
+    gradients = []
+    for cql in (0.0, 1e-30):  # so small a term leaves no trace in float32
+        config = {"mc": mc.MCConfig, "ilql": ilql.ILQLConfig}[algorithm](cql=cql)
+        with seeded(0):
+            values = value_network(start, rows, config, q_heads=1 + (algorithm == "ilql"), v_head=algorithm == "ilql")
+            for parameter in values.parameters():
+                torch.nn.init.normal_(parameter, std=0.1)
+        network = values if algorithm == "mc" else ilql.Networks(values)
+        loss, _ = {"mc": mc.batch_loss, "ilql": ilql.batch_loss}[algorithm](network, collate(rows), config)
+        loss.backward()
+        gradients.append((loss.detach(), [p.grad for p in values.parameters() if p.grad is not None]))
+    assert torch.allclose(*(loss for loss, _ in gradients), rtol=1e-5)
+    assert len(gradients[0][1]) == len(gradients[1][1]) > 10
+    for one, other in zip(gradients[0][1], gradients[1][1], strict=True):
+        assert torch.allclose(one, other, rtol=1e-3, atol=1e-6)
