@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 FOLDER = Path(__file__).parent
 
@@ -22,14 +23,14 @@ def agent(name: str):
     return load_agent(_existing(name))
 
 
-def once(name: str, cell: Callable[[], list[dict]]) -> list[dict]:
+def once(name: str, cell: Callable[[], list[dict]], *modules: ModuleType) -> list[dict]:
     """The rows of a long experiment's cell, kept beside the cached data: an interrupted run goes on where it was.
 
-    Rows belong to the code that made them: a hash of all modules that train, play and score.
+    Rows belong to the code that made them: a hash of all files that train, play and score, and of these `modules`.
     """
     from lmrl_lab.data import cache_dir, write_atomically
     package = FOLDER.parent
-    code = [*package.glob("*.py"), *package.glob("algorithms/*.py"), *package.glob("tasks/*.py"), *FOLDER.glob("*.py")]
+    code = [*package.glob("*.py"), *package.glob("algorithms/*.py"), *(Path(module.__file__) for module in modules)]
     unread = {"plots", "checkup", "__main__", "inspection"}  # nothing of these goes into a row
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(code) if p.stem not in unread)).hexdigest()[:12]
     path = cache_dir() / "results" / f"{name}-{digest}.json"

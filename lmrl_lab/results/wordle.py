@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,10 +21,12 @@ from lmrl_lab.episode import Episode
 from lmrl_lab.evaluation import evaluate
 from lmrl_lab.models import few_threads, seeded, tiny_model
 from lmrl_lab.results import once
+from lmrl_lab.tasks import wordle, wordle_values
 from lmrl_lab.tasks.wordle_values import GuessValues
 from lmrl_lab.tokens import make_rows
 from lmrl_lab.training import fit
 
+CODE = wordle, wordle_values, sys.modules[__name__]
 TEMPERATURES = (1.0, 0.7, 0.5, 0.3, 0.0)
 METHODS = {"BC": ("bc", {}), "filtered BC 30%": ("filtered_bc", {"keep": 0.3}), "filtered BC 10%": ("filtered_bc", {"keep": 0.1}),
            "MC": ("mc", {}), "ILQL": ("ilql", {})}
@@ -39,7 +42,7 @@ def methods(vocabulary: int, seeds: list[int]) -> pd.DataFrame:
     for seed in seeds:
         start = functools.cache(functools.partial(trained, "BC", vocabulary, seed))
         for method in METHODS:
-            rows += once(f"wordle-{vocabulary}-{method}-{seed}", functools.partial(cell, method, vocabulary, seed, start))
+            rows += once(f"wordle-{vocabulary}-{method}-{seed}", functools.partial(cell, method, vocabulary, seed, start), *CODE)
             print(pd.DataFrame(rows[-len(TEMPERATURES):]).round(3).to_string(index=False), flush=True)
     return pd.DataFrame(rows)
 
@@ -86,7 +89,7 @@ def bounds(seeds: list[int], vocabulary: int = 200, steps: int = 400) -> pd.Data
             agent = functools.cache(functools.partial(beginner, head, start, episodes, seed))
             for target in ("exact", "MC"):
                 rows += once(f"wordle-bounds-{vocabulary}-{steps}-{head}-{start}-{target}-{seed}", lambda agent=agent, told=(
-                    target, vocabulary, steps, episodes, seed): [regressed(agent(), *told)])
+                    target, vocabulary, steps, episodes, seed): [regressed(agent(), *told)], *CODE)
                 rows[-1] |= {"target": target, "head": head, "start": start, "seed": seed}
                 print(rows[-1], flush=True)
     return pd.DataFrame(rows)
