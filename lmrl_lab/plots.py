@@ -241,7 +241,7 @@ def house_maps(home, panels: Mapping[str, Mapping[str, float]], label: str = "",
     the numbers.
     """
     columns, rows = (max(place[i] for place in home.positions.values()) + 1 for i in (0, 1))
-    across, down, size = min(2, len(panels)), (len(panels) + 1) // 2, 1.25 if len(panels) == 1 else 0.8
+    across, down, size = min(2, len(panels)), (len(panels) + 1) // 2, 1.05 if len(panels) == 1 else 0.8
     figure = Figure(figsize=(size * columns * across + 0.9, (0.78 * size * rows + 0.4) * down), layout="constrained")
     axes = figure.subplots(down, across, squeeze=False)
     numbers = [v for values in panels.values() for v in values.values() if np.isfinite(v)]
