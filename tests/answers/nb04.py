@@ -3,6 +3,8 @@
 from collections import Counter
 from math import ceil, floor, log, log2
 
+from lmrl_lab.tasks import wordle
+
 # ---------------------------------------------------------------------------------------------- marks
 
 
@@ -67,7 +69,7 @@ def marks_never_counted_down(guess, word):
 
 
 def information(guess, possible):
-    sizes = Counter(marks(guess, word) for word in possible).values()
+    sizes = Counter(wordle.marks(guess, word) for word in possible).values()
     return sum(n / len(possible) * log2(len(possible) / n) for n in sizes)
 
 
@@ -76,21 +78,21 @@ def information_stub(guess, possible):
 
 
 def information_in_nats(guess, possible):
-    sizes = Counter(marks(guess, word) for word in possible).values()
+    sizes = Counter(wordle.marks(guess, word) for word in possible).values()
     return sum(n / len(possible) * log(len(possible) / n) for n in sizes)
 
 
 def information_of_equal_groups(guess, possible):  # as if all answers were equally likely
-    return log2(len({marks(guess, word) for word in possible}))
+    return log2(len({wordle.marks(guess, word) for word in possible}))
 
 
 def information_by_answers(guess, possible):  # each answer counts once, however likely it is
-    sizes = Counter(marks(guess, word) for word in possible).values()
+    sizes = Counter(wordle.marks(guess, word) for word in possible).values()
     return sum(log2(len(possible) / n) for n in sizes) / len(sizes)
 
 
 def information_of_the_mean(guess, possible):  # the logarithm of a mean is not the mean of the logarithms
-    sizes = Counter(marks(guess, word) for word in possible).values()
+    sizes = Counter(wordle.marks(guess, word) for word in possible).values()
     return log2(len(possible) / sum(n * n / len(possible) for n in sizes))
 
 
