@@ -22,8 +22,8 @@ from lmrl_lab.tasks import chess as chess_task
 from lmrl_lab.tasks import chess_tables
 
 DECODINGS = {"sampled": {}, "greedy": {"temperature": 0}, "legal only": {"legal_only": True}}
-LADDER = ((100, 300, 64), (500, 300, 64), (500, 300, 128), (500, 1_000, 64))  # full chess: games, gradient steps, width
-GAMES = (250, 1_000, 4_000)  # of BC beside the default number
+LADDER = ((100, 300, 64), (500, 300, 64), (500, 300, 128), (500, 1_500, 64))  # full chess: games, gradient steps, width
+GAMES, STEPS = (100, 1_000, 12_000), 300  # of BC in the endgames
 
 
 def chess_endgames(seeds: list[int]) -> dict[str, pd.DataFrame]:
@@ -81,13 +81,14 @@ def said_first(agent: Agent) -> dict[str, float]:
 
 
 def chess_endgames_illegal(seeds: list[int]) -> dict[str, pd.DataFrame]:
-    """How often BC's first move in a test position is illegal, and why, from fewer games (and as many gradient steps)."""
+    """How often BC's first move in a test position is illegal, and why, from fewer games and STEPS gradient steps."""
     rows = []
     for seed in seeds:
         episodes = generate("chess-endgames", seed=seed)
         for games in GAMES:
-            agent = train("bc", "chess-endgames", episodes[:games], seed=seed)
-            rows.append({"games": games, "seed": seed, "loss": agent.history["loss"].iloc[-1], **said_first(agent)})
+            agent = train("bc", "chess-endgames", episodes[:games], seed=seed, steps=STEPS)
+            loss = agent.history["loss"].iloc[-1]
+            rows.append({"games": games, "steps": STEPS, "seed": seed, "loss": loss, **said_first(agent)})
             print(rows[-1], flush=True)
     return {"chess_endgames_illegal": pd.DataFrame(rows)}
 
