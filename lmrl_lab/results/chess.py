@@ -94,7 +94,7 @@ def chess_endgames_illegal(seeds: list[int]) -> dict[str, pd.DataFrame]:
 
 
 def chess_endgames_texts(seeds: list[int]) -> dict[str, pd.DataFrame]:
-    """BC for about the same CPU time on two spellings of a position: a token a piece (the card's), or a token a square."""
+    """BC for about half a CPU minute on two spellings of a position: a token a piece (the card's), or a token a square."""
     card, rows = TASKS["chess-endgames"], []
     board = {name: getattr(TASKS["chess"], name) for name in ("model_text", "vocabulary", "turn_tokens")}
     for seed in seeds:
