@@ -94,6 +94,7 @@ FAULTS = {
     "markdown picture": (source(0, "![](a.png)"), "a picture without a text"),
     "dead link": (source(0, "see [the next](02_none.ipynb#top)"), "not there: 02_none.ipynb#top"),
     "long cell": (source(2, "x\n" * 26), "26 lines of code"),
+    "control character": (source(0, "the \x08eta"), "cell 0: a control character"),
     "no header": (lambda book: book.cells.pop(0), "no badges"),
     "old badge": (source(0, HEADER.format(badges="Colab\n")), "no badges as"),
     "no set-up": (lambda book: book.cells.pop(1), "tag `setup`"),

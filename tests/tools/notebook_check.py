@@ -21,6 +21,9 @@ IMAGE_WITHOUT_TEXT = re.compile(r"!\[\s*\]\(")
 DATA_URI = re.compile(r"data:[\w/+.-]+;base64,[\w/+=\s]+")
 
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f]")
+
+
 def source_hash(notebook) -> str:
     """A digest of all that was executed or read: every cell's type and source, in order."""
     cells = [[cell["cell_type"], cell["source"]] for cell in notebook["cells"]]
@@ -141,5 +144,7 @@ def problems(path: Path, address: str) -> list[str]:
             if (lines := len(cell.source.splitlines())) > LONGEST_CELL:
                 here.append(f"{lines} lines of code, more than {LONGEST_CELL}")
             here += [line for output in cell.outputs for line in output_problems(output)]
+        if CONTROL.search(cell.source):  # a "\b" that was meant as the beginning of "\beta"
+            here.append("a control character in the source")
         found += [f"cell {number}: {line}" for line in here]
     return found
