@@ -109,9 +109,9 @@ def _train(options) -> int:
 
 
 def _evaluate(options) -> int:
-    from lmrl_lab.data import write_atomically
     from lmrl_lab.episode import write_episodes
     from lmrl_lab.evaluation import evaluate
+    from lmrl_lab.files import write_atomically
     folder, task = Path(options.agent), options.task
     if options.save_episodes:
         _check_new_episode_file(options.save_episodes)

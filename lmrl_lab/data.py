@@ -17,14 +17,7 @@ import numpy as np
 
 from lmrl_lab.env import TASKS, make, unknown
 from lmrl_lab.episode import Episode, EpisodeFileError, Turn, read_episodes, read_json_lines, write_episodes
-
-
-def cache_dir() -> Path:
-    """Where generated data is kept: $LMRL_LAB_CACHE, else a folder in the user's cache."""
-    if "LMRL_LAB_CACHE" in os.environ:
-        return Path(os.environ["LMRL_LAB_CACHE"])
-    base = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
-    return Path(base or Path.home() / ".cache") / "lmrl_lab"
+from lmrl_lab.files import cache_dir, write_atomically
 
 
 def generate(task: str, size: int | None = None, seed: int = 0, cache: bool = True, **kwargs) -> list[Episode]:
@@ -91,14 +84,6 @@ def _code_hash(card) -> str | None:
 
 def _file_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file that appears under its name only when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_text(text)
-    os.replace(partial, path)
 
 
 def keep_best(episodes: list[Episode], keep: str | float) -> list[Episode]:

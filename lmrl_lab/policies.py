@@ -60,6 +60,22 @@ class RandomPolicy(ScriptedPolicy):
         return legal[rng.integers(len(legal))]
 
 
+def random_policy(**_) -> RandomPolicy:
+    """The random policy of a task's card: the same for a game that keywords change."""
+    return RandomPolicy()
+
+
+def played_return(policy: Policy, env, options: dict | None = None) -> float:
+    """Return of one game of a policy that draws nothing, in task units. `env`: a TextEnv; `options`: for its reset."""
+    text, info = env.reset(options=options)
+    policy.reset([0])
+    total, over = 0.0, False
+    while not over:
+        text, reward, terminated, truncated, info = env.step(policy.act([text], [info])[0])
+        total, over = total + reward, terminated or truncated
+    return total
+
+
 class MixedPolicy(ScriptedPolicy):
     """In each game one of several policies plays, drawn with the given weights."""
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from accelerate.utils import broadcast_object_list
 
-from lmrl_lab.data import generate, write_atomically
+from lmrl_lab.data import generate
 from lmrl_lab.env import TASKS, unknown
 from lmrl_lab.episode import Episode
+from lmrl_lab.files import write_atomically
 from lmrl_lab.tokens import check_context
 
 # id -> (module, config, function)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import importlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 class Result:
@@ -77,6 +77,11 @@ def check_number(name: str, got, right: float, why: str, hint: Callable[[float],
     if abs(got - right) < tolerance:
         return passed(name, why)
     return failed(name, f"\n  got      {got:g}\n  expected another number: {hint(got)}")
+
+
+def hint_for(hints: Mapping[float, str], other: str) -> Callable[[float], str]:
+    """For `check_number`: the hint of a number that somebody could come to, to two decimals, else `other`."""
+    return lambda got: hints.get(round(got, 2) if abs(got) < 1e9 else 0, other)
 
 
 def close(got, expected, tolerance: float = 1e-5) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lmrl_lab.checks import Result, check_function, check_number
+from lmrl_lab.checks import Result, check_function, check_number, hint_for
 
 
 def stuck_return(prediction) -> Result:
@@ -11,8 +11,7 @@ def stuck_return(prediction) -> Result:
              -0.6: "that is the return of one text", -400: "some texts are legal"}
     return check_number("stuck_return", prediction, -240,
                         "400 texts, six tenths of them fined; the mates hardly matter beside that",
-                        lambda got: hints.get(round(got, 2) if abs(got) < 1e9 else 0,
-                                              "how many texts does the game have, and what does each illegal one cost?"))
+                        hint_for(hints, "how many texts does the game have, and what does each illegal one cost?"))
 
 
 def first_new(function) -> Result:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lmrl_lab.checks import Result, check_function, check_number
+from lmrl_lab.checks import Result, check_function, check_number, hint_for
 
 _ROOK, _TWO = "8/8/8/3k4/8/3K4/8/7R w - - 0 1", "7k/8/8/8/8/4K3/8/R6R w - - 0 1"
 _CASES = [
@@ -26,8 +26,7 @@ def price_of_errors(prediction) -> Result:
     hints = {-3: "20 texts are not enough: every fined one must be said again", -5: "is there no reward for the mate?",
              1: "the fines count too", 0.8: "a fine is -1 each time", -19: "only one text in five is fined"}
     return check_number("price_of_errors", prediction, -4, "25 texts on average: 5 fines and one mate, and success is 100%",
-                        lambda got: hints.get(round(got, 2) if abs(got) < 1e9 else 0,
-                                              "how many texts does it say until 20 of them were legal?"))
+                        hint_for(hints, "how many texts does it say until 20 of them were legal?"))
 
 
 def stuck(prediction) -> Result:
@@ -35,8 +34,7 @@ def stuck(prediction) -> Result:
     hints = {-1: "what does it say next, in the same position?", -90: "the tenth one is fined too",
              -100: "the first nine texts were legal"}
     return check_number("stuck", prediction, -91, "the same position, the same text: moves 10 to 100 are fined, 91 of them",
-                        lambda got: hints.get(round(got, 2) if abs(got) < 1e9 else 0,
-                                              "a greedy player that reads the same text says the same thing"))
+                        hint_for(hints, "a greedy player that reads the same text says the same thing"))
 
 
 def mate_value(function) -> Result:

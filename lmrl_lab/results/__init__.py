@@ -28,7 +28,7 @@ def once(name: str, cell: Callable[[], list[dict]], *modules: ModuleType) -> lis
 
     Rows belong to the code that made them: a hash of all files that train, play and score, and of these `modules`.
     """
-    from lmrl_lab.data import cache_dir, write_atomically
+    from lmrl_lab.files import cache_dir, write_atomically
     package = FOLDER.parent
     code = [*package.glob("*.py"), *package.glob("algorithms/*.py"), *(Path(module.__file__) for module in modules)]
     unread = {"plots", "checkup", "__main__", "inspection"}  # nothing of these goes into a row

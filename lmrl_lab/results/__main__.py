@@ -15,9 +15,10 @@ import torch
 
 from lmrl_lab.agent import Agent
 from lmrl_lab.algorithms import FROM_BC, train
-from lmrl_lab.data import generate, write_atomically
+from lmrl_lab.data import generate
 from lmrl_lab.env import TASKS
 from lmrl_lab.evaluation import evaluate
+from lmrl_lab.files import write_atomically
 from lmrl_lab.results import FOLDER, chess, wordle
 from lmrl_lab.tasks import maze, maze_tables
 from lmrl_lab.tasks import text_nav as text_nav_task

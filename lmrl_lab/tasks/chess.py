@@ -14,7 +14,7 @@ import numpy as np
 
 from lmrl_lab.env import References, TaskCard, TextEnv
 from lmrl_lab.episode import Episode, Turn
-from lmrl_lab.policies import RandomPolicy, ScriptedPolicy, row_generator
+from lmrl_lab.policies import ScriptedPolicy, random_policy, row_generator
 from lmrl_lab.tasks import chess_tables
 from lmrl_lab.tasks.chess_engine import BuiltIn, Noisy, TablePlayer, UciEngine, find_stockfish, make_player
 
@@ -325,10 +325,6 @@ def best_policy(task: str, **_) -> PlayerPolicy:
     return PlayerPolicy(player.name, lambda rng: player)
 
 
-def _random_policy(**_) -> RandomPolicy:
-    return RandomPolicy()
-
-
 # ---------------------------------------------------------------------------------------------- behaviour data
 
 _DATA_OPPONENT = {"chess": "built-in", "chess-endgames": "table"}  # the same data wherever it is made
@@ -450,7 +446,7 @@ def _command(*arguments) -> str:
 
 def _card(task: str, **fields) -> TaskCard:
     return TaskCard(id=task, env=functools.partial(ChessEnv, task), behaviour=functools.partial(behaviour_episodes, task),
-                    policies={"random": _random_policy, "behaviour": functools.partial(behaviour_policy, task),
+                    policies={"random": random_policy, "behaviour": functools.partial(behaviour_policy, task),
                               "best": functools.partial(best_policy, task)},
                     max_actions=MAX_MOVES[task], keep="success", context="turn", **fields)
 

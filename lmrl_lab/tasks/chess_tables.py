@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import sys
 import zlib
 from collections.abc import Sequence
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import chess
 import numpy as np
+
+from lmrl_lab.files import cache_dir, write_atomically
 
 PIECE_SETS = ("Q", "R", "QR", "RR")
 NOT_WON = 255
@@ -155,9 +156,7 @@ def build() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def _path() -> Path:
     """In the folder of generated data; the name carries this module's hash, so that other code builds its own."""
-    base = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
-    folder = os.environ.get("LMRL_LAB_CACHE") or Path(base or Path.home() / ".cache") / "lmrl_lab"
-    return Path(folder) / f"chess-tables-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]}.bin"
+    return cache_dir() / f"chess-tables-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]}.bin"
 
 
 def _sizes() -> list[tuple[str, tuple[int, ...]]]:
@@ -191,11 +190,8 @@ def tables() -> dict[str, tuple[bytes, bytes]]:
     if arrays is None:
         arrays = {pieces: np.stack(pair) for pieces, pair in build().items()}
         packed = zlib.compress(b"".join(arrays[pieces].tobytes() for pieces, _ in _sizes()), 1)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(hashlib.sha256(packed).digest() + packed)
-            os.replace(partial, path)
+            write_atomically(path, hashlib.sha256(packed).digest() + packed)
         except OSError as error:
             print(f"the endgame tables could not be cached ({error}); going on without", file=sys.stderr)
     return {pieces: (array[0].tobytes(), array[1].tobytes()) for pieces, array in arrays.items()}

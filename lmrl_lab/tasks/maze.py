@@ -12,7 +12,7 @@ import numpy as np
 
 from lmrl_lab.env import References, TaskCard, TextEnv
 from lmrl_lab.episode import Episode, Turn
-from lmrl_lab.policies import RandomPolicy, ScriptedPolicy
+from lmrl_lab.policies import ScriptedPolicy, played_return, random_policy
 from lmrl_lab.tasks.maze_board import ACTIONS, DELTAS, LAYOUTS, SIDES, Cell, Maze, maze
 
 __all__ = ["ACTIONS", "CARDS", "LAYOUTS", "Maze", "MazeEnv", "exact_returns", "maze", "mean_return", "references",
@@ -370,20 +370,10 @@ def references(data_seeds: int = 20) -> dict[str, References]:
     values = [mean_return(tabular_policy(list(behaviour_episodes("full", 1_240, seed)), of), of)
               for seed in range(data_seeds)]
     best = {"maze-fo": mean_return(np.eye(4)[[of.best_action(i) for i in range(len(of.cells))]], of),
-            "maze-po": float(np.mean([_played(BeliefPolicy(), MazeEnv("partial"), of.cells[i]) for i in of.starts]))}
+            "maze-po": float(np.mean([played_return(BeliefPolicy(), MazeEnv("partial"), {"start": of.cells[i]})
+                                      for i in of.starts]))}
     return {task: References(-100.0, float(np.mean(values)), value, (0.0, float(np.std(values, ddof=1) / data_seeds**0.5), 0.0))
             for task, value in best.items()}
-
-
-def _played(policy, env: MazeEnv, start: Cell) -> float:
-    """Return of one game of a policy that draws nothing."""
-    text, info = env.reset(options={"start": start})
-    policy.reset([0])
-    total, over = 0.0, False
-    while not over:
-        text, reward, terminated, truncated, info = env.step(policy.act([text], [info])[0])
-        total, over = total + reward, terminated or truncated
-    return total
 
 
 # punctuation goes with the phrase before it: half as many tokens, and nothing is said that could not be said before
@@ -399,15 +389,11 @@ def _card(observable: str, **fields) -> TaskCard:
                     evaluation_options=evaluation_options, evaluation_episodes=800, **fields)
 
 
-def _random_policy(layout: str = "double_t") -> RandomPolicy:
-    return RandomPolicy()
-
-
 CARDS = {
     "maze-fo": _card(
         "full", id="maze-fo", title="Maze, fully observed", summary="walk to the goal of a maze, told where you are",
         capability="stitching: no game in the data goes all the way, parts of many do",
-        policies={"random": _random_policy, "behaviour": behaviour_policy, "best": shortest_path_policy},
+        policies={"random": random_policy, "behaviour": behaviour_policy, "best": shortest_path_policy},
         references=References(-100.0, -82.31, -6.84, (0.0, 0.14, 0.0), _COMMAND), context="turn", turn_tokens=16,
         settings={"mc": {"beta": 0.5}, "ilql": {"tau": 0.9}},  # at .99 the values run away here
         paper={"BC": -72.1, "filtered BC": -56.4, "MC": -48.1, "ILQL": -6.97, "PPO": -37.7, "online filtered BC": -71.7,
@@ -416,7 +402,7 @@ CARDS = {
         "partial", id="maze-po", title="Maze, partly observed",
         summary="walk to the goal of a maze, told only the walls near you",
         capability="partial observability: the same sentence in many places; memory tells them apart",
-        policies={"random": _random_policy, "behaviour": functools.partial(behaviour_policy, observable="partial"),
+        policies={"random": random_policy, "behaviour": functools.partial(behaviour_policy, observable="partial"),
                   "best": BeliefPolicy, "best memoryless": best_memoryless_policy,
                   "best memoryless deterministic": best_memoryless_deterministic_policy},
         references=References(-100.0, -82.31, -7.24, (0.0, 0.14, 0.0), _COMMAND), context="episode", turn_tokens=5,

@@ -13,7 +13,7 @@ import numpy as np
 
 from lmrl_lab.env import References, TaskCard, TextEnv
 from lmrl_lab.episode import Episode, Turn
-from lmrl_lab.policies import RandomPolicy, ScriptedPolicy
+from lmrl_lab.policies import ScriptedPolicy, random_policy
 from lmrl_lab.tasks.text_nav_house import (
     COMMANDS,
     CONTAINERS,
@@ -257,13 +257,9 @@ def _vocabulary() -> tuple[str, ...]:
             *(f"on the {holder}." for holder in SUPPORTERS), *(f"into the {holder}." for holder in CONTAINERS))
 
 
-def _random_policy(house_seed: int | None = None) -> RandomPolicy:
-    return RandomPolicy()
-
-
 def _card(observable: str, **fields) -> TaskCard:
     return TaskCard(env=functools.partial(TextNavEnv, observable),
-                    policies={"random": _random_policy, "behaviour": HalfPolicy, "best": ShortestPolicy},
+                    policies={"random": random_policy, "behaviour": HalfPolicy, "best": ShortestPolicy},
                     behaviour=functools.partial(behaviour_episodes, observable), data_size=2_500, max_actions=MAX_COMMANDS,
                     keep="success", actions=COMMANDS, vocabulary=_vocabulary(), evaluation_options=evaluation_options,
                     evaluation_episodes=400, settings=SETTINGS,

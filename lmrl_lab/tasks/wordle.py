@@ -15,7 +15,7 @@ import numpy as np
 
 from lmrl_lab.env import References, TaskCard, TextEnv, unknown
 from lmrl_lab.episode import Episode, Turn
-from lmrl_lab.policies import RandomPolicy, ScriptedPolicy
+from lmrl_lab.policies import ScriptedPolicy, played_return, random_policy
 
 TRIES = 6
 SIZES = (60, 200, 400)
@@ -212,10 +212,6 @@ def behaviour_policy(vocabulary: int = 200, colors: str = "official") -> Consist
     return policy
 
 
-def _random_policy(vocabulary: int = 200, colors: str = "official") -> RandomPolicy:
-    return RandomPolicy()
-
-
 # ---------------------------------------------------------------------------------------------- behaviour data
 
 def behaviour_episodes(size: int, seed: int, vocabulary: int = 200, colors: str = "official",
@@ -291,15 +287,8 @@ def references(size: int = 200, games: int = 40_000) -> References:
 def exact_mean(policy: WordlePolicy) -> float:
     """Mean return over all hidden words of a policy that draws nothing."""
     words = policy.vocabulary
-    env, total = WordleEnv(len(words.words), words.colors), 0.0
-    for word in words.words:
-        text, info = env.reset(options={"word": word})
-        policy.reset([0])
-        over = False
-        while not over:
-            text, reward, over, _, info = env.step(policy.act([text], [info])[0])
-            total += reward
-    return total / len(words.words)
+    env = WordleEnv(len(words.words), words.colors)
+    return sum(played_return(policy, env, {"word": word}) for word in words.words) / len(words.words)
 
 
 def evaluation_options(episodes: int, vocabulary: int = 200, colors: str = "official") -> list[dict]:
@@ -319,7 +308,7 @@ CARDS = {
         id="wordle", title="Wordle", summary="guess a hidden word of five letters in six tries",
         capability="strategy: a guess that cannot be right may be the better question",
         env=WordleEnv, behaviour=behaviour_episodes, data_size=100_000, max_actions=TRIES, keep=0.3, context="episode",
-        policies={"random": _random_policy, "behaviour": behaviour_policy, "consistent": ConsistentPolicy,
+        policies={"random": random_policy, "behaviour": behaviour_policy, "consistent": ConsistentPolicy,
                   "best": InformationPolicy},
         references=_REFERENCES[200], other_references={(("vocabulary", n),): found for n, found in _REFERENCES.items()},
         turn_tokens=6, evaluation_options=evaluation_options,

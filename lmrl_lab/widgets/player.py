@@ -292,12 +292,12 @@ class Player:
 
     def _choose(self, words: str) -> None:
         """A button was pressed: it plays an action, opens a group of others, or leads back from there."""
-        chosen = None if words == BACK else (self._offers[self._group] if self._group else self._offers)[words]
-        if isinstance(chosen, str) and not self._group:
-            self._step(chosen, by_agent=False)
-            return
+        group = self._group
+        chosen = None if words == BACK else (self._offers[group] if group else self._offers)[words]
         if isinstance(chosen, str):
             self._step(chosen, by_agent=False)
+            if not group:
+                return
         else:
             self._group = words if chosen else ""
             self._show_buttons(self.game.infos[-1]["legal_actions"])

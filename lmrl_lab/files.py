@@ -1,0 +1,25 @@
+"""Where generated files are kept, and how a file is written so that it is never taken for whole before it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_dir() -> Path:
+    """Where generated data is kept: $LMRL_LAB_CACHE, else a folder in the user's cache."""
+    if "LMRL_LAB_CACHE" in os.environ:
+        return Path(os.environ["LMRL_LAB_CACHE"])
+    base = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
+    return Path(base or Path.home() / ".cache") / "lmrl_lab"
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file that appears under its name only when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    if isinstance(content, bytes):
+        partial.write_bytes(content)
+    else:
+        partial.write_text(content)
+    os.replace(partial, path)
