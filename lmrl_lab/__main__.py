@@ -104,7 +104,10 @@ def _train(options) -> int:
     train(options.algorithm, options.task, episodes, seed=options.seed, init=init, model=options.model, context=options.context,
           out=options.out, resume=options.resume, callback=tell, **dict(options.settings))
     from lmrl_lab.training import processes
-    processes().print(f"the agent is in {options.out / 'agent'}")  # once, however many processes there are
+    group = processes()
+    group.print(f"the agent is in {options.out / 'agent'}")  # once, however many processes there are
+    group.wait_for_everyone()
+    group.destroy_process_group()  # left to the interpreter's exit, its threads abort one run of some twenty
     return 0
 
 
