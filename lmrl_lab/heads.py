@@ -102,7 +102,6 @@ class PartsGPT2LMHeadModel(GPT2LMHeadModel):
         super().__init__(config)
         self.lm_head = PartsHead(config.n_embd, torch.zeros(config.vocab_size, config.part_count) if parts is None else parts)
         if parts is not None:
-            self.lm_head.reset()
             with torch.no_grad():  # attention that begins even: what parts say is added up before anything is picked out
                 for block in self.transformer.h:
                     block.attn.c_attn.weight[:, :2 * config.n_embd] *= 0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,38 +28,48 @@ from lmrl_lab.training import fit
 
 CODE = wordle, wordle_values, sys.modules[__name__]
 TEMPERATURES = (1.0, 0.7, 0.5, 0.3, 0.0)
-METHODS = {"BC": ("bc", {}), "filtered BC 30%": ("filtered_bc", {"keep": 0.3}), "filtered BC 10%": ("filtered_bc", {"keep": 0.1}),
-           "MC": ("mc", {}), "ILQL": ("ilql", {})}
+# name: algorithm, settings, and what it starts from and tilts: another of these, or nothing
+METHODS = {
+    "BC": ("bc", {}, None),
+    "filtered BC 30%": ("filtered_bc", {"keep": 0.3}, None),
+    "filtered BC 10%": ("filtered_bc", {"keep": 0.1, "steps": 500}, None),  # a third of the data
+    "MC": ("mc", {}, "BC"),
+    "ILQL": ("ilql", {}, "BC"),
+    "MC on filtered BC": ("mc", {}, "filtered BC 30%"),
+    "ILQL on filtered BC": ("ilql", {}, "filtered BC 30%"),
+}
 
 
-def methods(vocabulary: int, seeds: list[int]) -> pd.DataFrame:
-    """Five methods at default settings, each played at several temperatures; a row a method, seed and temperature.
+def methods(vocabulary: int, seeds: list[int], names: Sequence[str] = tuple(METHODS)) -> pd.DataFrame:
+    """These methods at default settings, each played at several temperatures; a row a method, seed and temperature.
 
-    `entropy`: nats an action, the mean of -log(probability of what was drawn). CPU seconds include those of BC where a
-    method starts from it. What is done already is not done again, see `once`.
+    `entropy`: nats an action, the mean of -log(probability of what was drawn). CPU seconds include those of the agent that
+    a method starts from. What is done already is not done again, see `once`.
     """
     rows = []
     for seed in seeds:
-        start = functools.cache(functools.partial(trained, "BC", vocabulary, seed))
-        for method in METHODS:
-            rows += once(f"wordle-{vocabulary}-{method}-{seed}", functools.partial(cell, method, vocabulary, seed, start), *CODE)
+        agents = {}
+        for name in names:
+            rows += once(f"wordle-{vocabulary}-{name}-{seed}", functools.partial(cell, name, vocabulary, seed, agents), *CODE)
             print(pd.DataFrame(rows[-len(TEMPERATURES):]).round(3).to_string(index=False), flush=True)
     return pd.DataFrame(rows)
 
 
-def trained(method: str, vocabulary: int, seed: int, init: Agent | None = None) -> Agent:
-    """The agent of a method; `agent.spent`: the CPU seconds of its training."""
-    algorithm, settings = METHODS[method]
-    episodes, begin = generate("wordle", seed=seed, vocabulary=vocabulary, cache=False), time.process_time()
-    agent = train(algorithm, "wordle", episodes, seed=seed, init=init, **settings)
-    agent.spent = time.process_time() - begin + (init.spent if init else 0.0)
-    return agent
-
-
-def cell(method: str, vocabulary: int, seed: int, start: Callable[[], Agent]) -> list[dict]:
-    agent = start() if method == "BC" else trained(method, vocabulary, seed, start() if method in ("MC", "ILQL") else None)
-    return [{"vocabulary": vocabulary, "method": method, "seed": seed, **row, "cpu_seconds": agent.spent}
+def cell(name: str, vocabulary: int, seed: int, agents: dict[str, Agent]) -> list[dict]:
+    agent = trained(name, vocabulary, seed, agents)
+    return [{"vocabulary": vocabulary, "method": name, "seed": seed, **row, "cpu_seconds": agent.spent}
             for row in played(agent, vocabulary, seed)]
+
+
+def trained(name: str, vocabulary: int, seed: int, agents: dict[str, Agent]) -> Agent:
+    """The agent of a method, from `agents` or put there; `agent.spent`: the CPU seconds of its training."""
+    if name not in agents:
+        algorithm, settings, start = METHODS[name]
+        init = trained(start, vocabulary, seed, agents) if start else None
+        episodes, begin = generate("wordle", seed=seed, vocabulary=vocabulary, cache=False), time.process_time()
+        agents[name] = train(algorithm, "wordle", episodes, seed=seed, init=init, **settings)
+        agents[name].spent = time.process_time() - begin + (init.spent if init else 0.0)
+    return agents[name]
 
 
 def played(agent: Agent, vocabulary: int, seed: int) -> list[dict]:
@@ -147,6 +157,7 @@ def errors(agent: Agent, episodes: list[Episode], table: GuessValues) -> dict[st
 
 
 EXPERIMENTS = {
-    **{f"wordle_{n}": lambda seeds, n=n: {f"wordle_{n}": methods(n, seeds)} for n in (60, 200, 400)},
+    "wordle_60": lambda seeds: {"wordle_60": methods(60, seeds, list(METHODS)[:5])},
+    **{f"wordle_{n}": lambda seeds, n=n: {f"wordle_{n}": methods(n, seeds)} for n in (200, 400)},
     "wordle_bounds": lambda seeds: {"wordle_bounds": bounds(seeds)},
 }

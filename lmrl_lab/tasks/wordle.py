@@ -300,8 +300,8 @@ _REFERENCES = {n: References(-6.0, behaviour, best, (0.0, error, 0.0), f"lmrl_la
                for n, behaviour, error, best in ((60, -3.322, 0.009, -1.367), (200, -3.779, 0.008, -1.725),
                                                  (400, -4.048, 0.008, -1.900))}
 # no CQL term: every word is in the data after nearly everything, and the clone knows what is no word
-_VALUES = {"batch_size": 256, "learning_rate": 2e-3, "gamma": 1.0, "reward_scale": 1.0, "cql": 0.0, "beta": 8.0,
-           "bc_steps": 700}
+_VALUES = {"steps": 1_000, "batch_size": 256, "learning_rate": 2e-3, "gamma": 1.0, "reward_scale": 1.0, "cql": 0.0,
+           "bc_steps": 1_500}
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 CARDS = {
     "wordle": TaskCard(
@@ -315,9 +315,10 @@ CARDS = {
         evaluation_episodes=1_000, actions=tuple(spaced(word) for word in ALL_WORDS),
         vocabulary=(*(spaced(word) for word in ALL_WORDS), "Wordle:\n", "(no word)",
                     *(f"{i}{letter}{mark}" for i in range(1, 6) for letter in _LETTERS for mark in MARKS)),
-        settings={"bc": {"steps": 700, "batch_size": 256, "learning_rate": 4e-3},
-                  "filtered_bc": {"steps": 500, "batch_size": 256, "learning_rate": 4e-3},
-                  "mc": {"steps": 700, **_VALUES}, "ilql": {"steps": 500, "tau": 0.7, "polyak": 0.1, **_VALUES}},
+        settings={"bc": {"steps": 1_500, "batch_size": 256, "learning_rate": 4e-3},
+                  "filtered_bc": {"steps": 1_500, "batch_size": 256, "learning_rate": 4e-3},
+                  "mc": {**_VALUES, "beta": 4.0},
+                  "ilql": {**_VALUES, "steps": 1_200, "beta": 8.0, "tau": 0.7, "polyak": 0.1}},
         model_text=model_text, parts=letters, network={"layers": 1, "width": 128},
         paper={"BC": -2.81, "filtered BC": -2.85, "MC": -2.16, "ILQL": -2.04, "PPO": -2.63, "online filtered BC": -2.15,
                "GPT-4": -5.42}),
