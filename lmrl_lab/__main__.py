@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--temperature", type=float, help="1 samples, 0 is greedy (default: as saved)")
     p.add_argument("--beta", type=float, help="weight of the values, 0: the policy alone (default: as saved)")
+    p.add_argument("--min-p", type=float, help="draw only tokens with this share of the likeliest one's probability")
     p.add_argument("--legal-only", action="store_true", help="choose among legal actions only")
     p.add_argument("--save-episodes", type=Path, metavar="FILE")
 
@@ -121,13 +122,14 @@ def _evaluate(options) -> int:
     if folder.exists():
         from lmrl_lab.agent import load_agent
         policy = load_agent(folder)
-        changes = {"temperature": options.temperature, "beta": options.beta, "legal_only": options.legal_only or None}
+        changes = {"temperature": options.temperature, "beta": options.beta, "min_p": options.min_p,
+                   "legal_only": options.legal_only or None}
         policy = policy.with_decoding(**{k: v for k, v in changes.items() if v is not None})
         task = task or policy.task
     elif task is None:
         raise ValueError(f"there is no folder '{folder}'; for a scripted policy name the task too")
-    elif options.temperature is not None or options.beta is not None or options.legal_only:
-        raise ValueError("--temperature, --beta and --legal-only are for agents, not for scripted policies")
+    elif options.legal_only or any(getattr(options, name) is not None for name in ("temperature", "beta", "min_p")):
+        raise ValueError("--temperature, --beta, --min-p and --legal-only are for agents, not for scripted policies")
     else:
         policy = options.agent
     result, episodes = evaluate(policy, task, options.episodes, options.seed, return_episodes=True)

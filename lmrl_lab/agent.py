@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -47,18 +48,31 @@ class Decoding:
 
     `temperature`: 1 samples the policy itself, 0 takes the most likely token. `legal_only`: choose among
     `info["legal_actions"]` only (the mask comes before the temperature). `beta`: what guides the policy: its logits
-    + beta * Q, the smaller of the Q heads in task units; 0 is the policy alone.
+    + beta * Q, the smaller of the Q heads in task units; 0 is the policy alone. `min_p`: tokens of which the policy alone
+    says less than this share of its most likely token's probability are not drawn while there are others, whatever their
+    values: the values of what the data never did are guesses (the threshold of batch-constrained Q-learning, arXiv
+    1910.01708, and of min-p sampling).
     """
 
     temperature: float = 1.0
     legal_only: bool = False
     beta: float = 0.0
+    min_p: float = 0.0
 
     def __post_init__(self):
+        if not 0 <= self.min_p < 1:
+            raise ValueError(f"min_p is a share from 0 (all tokens) to below 1, not {self.min_p}")
         if not 0 <= self.beta < float("inf"):
             raise ValueError(f"beta is 0 (the policy alone) or above, not {self.beta}")
         if not self.temperature >= 0:
             raise ValueError(f"temperature is 0 (greedy) or above, not {self.temperature}")
+
+    def guided(self, logits: torch.Tensor, q: torch.Tensor | None) -> torch.Tensor:
+        """(..., vocabulary) logits of the policy alone -> those that are drawn from, before the temperature."""
+        out = logits if q is None or not self.beta else logits + self.beta * q
+        if self.min_p:  # a finite step down: where only such tokens are legal, they still have an order
+            out = out - 1e4 * (logits < logits.amax(-1, keepdim=True) + math.log(self.min_p))
+        return out
 
 
 class _RowLayer(DynamicLayer):
@@ -88,8 +102,9 @@ class Session:
     cache of its own reads the same pieces; `q` holds what it says, and what `feed` returns is guided by it.
     """
 
-    def __init__(self, model: PreTrainedModel, rows: int, values: ValueNetwork | None = None, beta: float = 0.0):
-        self.model, self.values, self.beta = model, values, beta
+    def __init__(self, model: PreTrainedModel, rows: int, values: ValueNetwork | None = None,
+                 decoding: Decoding | None = None):
+        self.model, self.values, self.decoding = model, values, decoding or Decoding()
         self.networks = [model] if values is None else [model, values]
         self.caches = [[_RowLayer() for _ in range(net.config.num_hidden_layers)] for net in self.networks]
         self.lengths = np.zeros(rows, np.int64)
@@ -100,7 +115,7 @@ class Session:
     def feed(self, pieces: Sequence[Sequence[int]]) -> torch.Tensor:
         """Add a piece a row; logits (rows, vocabulary) after each piece's last token (of no meaning after an empty one).
 
-        With values: the policy's logits + beta * Q.
+        Guided by values, where there are any, as the decoding says.
         """
         ids, sizes = padded(pieces)
         width = ids.shape[1]
@@ -173,7 +188,8 @@ class Session:
             hidden = trunk(network)(input_ids=ids, attention_mask=mask, use_cache=True, position_ids=positions,
                                     past_key_values=Cache(layers=layers)).last_hidden_state
             said.append(head(network)(hidden[rows, places]))
-        return (said[0], None) if self.values is None else (said[0] + self.beta * said[1], said[1])
+        q = None if self.values is None else said[1]
+        return self.decoding.guided(said[0], q), q
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep these rows, in this order; a row may be taken several times."""
@@ -219,7 +235,7 @@ class Agent:
 
     def _new_session(self, rows: int, with_values: bool = False) -> Session:
         values = self.value_model if self.decoding.beta or with_values else None
-        return Session(self.policy_model, rows, values, self.decoding.beta)
+        return Session(self.policy_model, rows, values, self.decoding)
 
     # ------------------------------------------------------------------------------------------ playing
 
@@ -337,9 +353,8 @@ class Agent:
         """Logits (windows, vocabulary) after each of them, guided as the decoding says; without a cache."""
         inputs, places = ends(windows, self.policy_model)
         logits = head(self.policy_model)(read(self.policy_model, inputs, places))
-        if self.decoding.beta:
-            logits = logits + self.decoding.beta * self.value_model.min_q(read(self.value_model, inputs, places))
-        return logits
+        q = self.value_model.min_q(read(self.value_model, inputs, places)) if self.decoding.beta else None
+        return self.decoding.guided(logits, q)
 
     def _encode_last(self, turns: list[Turn]) -> tuple[int, ...]:
         return self.codec.encode(turns if self.codec.card.model_text else turns[-1:])[-1]

@@ -133,7 +133,7 @@ def _minds(agent: Agent, hidden: list[torch.Tensor]) -> tuple[torch.Tensor, torc
         unknown = torch.full_like(policy, torch.nan)
         return policy, policy, unknown, unknown[:, 0]
     q = agent.value_model.min_q(hidden[1]).float()
-    guided = torch.log_softmax(logits + agent.decoding.beta * q, -1)
+    guided = torch.log_softmax(agent.decoding.guided(logits, q), -1)
     v = (guided.exp() * q).sum(-1) if agent.value_model.v is None else agent.value_model.state_value(hidden[1]).float()
     return policy, guided, q, v
 

@@ -96,10 +96,12 @@ class ReferenceAgent:
         while not ids or (ids[-1] not in self.codec.end_ids and len(ids) < self.codec.max_action_tokens):
             with torch.inference_mode():
                 seen = {"input_ids": torch.tensor([context + ids]), "use_cache": False}
-                logits = self.agent.policy_model(**seen).logits[0, -1].double()
+                alone = logits = self.agent.policy_model(**seen).logits[0, -1].double()
                 if decoding.beta:
                     values = self.agent.value_model
                     logits = logits + decoding.beta * values.min_q(values.body(**seen).last_hidden_state[0, -1]).double()
+                if decoding.min_p:
+                    logits = logits - 1e4 * (torch.softmax(alone, -1) < decoding.min_p * torch.softmax(alone, -1).max())
             if legal:
                 if any(len(spelled) > 1 for spelled in legal):
                     raise ValueError("the reference knows legal_only for actions of one token")

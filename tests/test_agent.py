@@ -69,7 +69,8 @@ def assert_same_games(fast, slow):
 
 
 @pytest.mark.parametrize("task, context", CASES)
-@pytest.mark.parametrize("decoding", [Decoding(0), Decoding(1), Decoding(0.5), Decoding(0, True), Decoding(1, True)], ids=str)
+@pytest.mark.parametrize("decoding", [Decoding(0), Decoding(1), Decoding(0.5), Decoding(0, True), Decoding(1, True), Decoding(1, min_p=0.6)],
+                         ids=str)
 def test_cached_ragged_rollouts_equal_the_reference(trained, task, context, decoding):
     agent = Agent(trained[task, context].policy_model, trained[task, context].codec, task, context, decoding)
     assert_same_games(short_games(agent, task, 16), short_games(ReferenceAgent(agent), task, 16))
@@ -219,6 +220,18 @@ def test_decoding_is_checked():
     for bad in (-1, float("nan")):
         with pytest.raises(ValueError, match="temperature"):
             Decoding(bad)
+    for bad in (-0.1, 1.0, float("nan")):
+        with pytest.raises(ValueError, match="min_p"):
+            Decoding(min_p=bad)
+
+
+def test_min_p_keeps_what_the_policy_alone_finds_likely_and_values_cannot_overrule_it():
+    logits, q = torch.log(torch.tensor([[0.5, 0.3, 0.06, 0.14]])), torch.tensor([[0.0, 1.0, 9.0, 2.0]])
+    drawn = torch.softmax(Decoding(beta=2, min_p=0.2).guided(logits, q), -1)[0]  # .06 is less than a fifth of .5
+    weights = torch.tensor([0.5, 0.3 * np.e**2, 0.0, 0.14 * np.e**4])
+    assert drawn.tolist() == pytest.approx((weights / weights.sum()).tolist(), abs=1e-6)
+    only_such = Decoding(min_p=0.9).guided(logits, None)[0, [2, 3]]  # where just unlikely ones are legal they keep their order
+    assert torch.softmax(only_such, -1).tolist() == pytest.approx([0.3, 0.7], abs=1e-3)
 
 
 # ------------------------------------------------------------------------------------------ models from a folder

@@ -234,8 +234,8 @@ CASES = [("maze-fo", "turn"), ("maze-po", "episode"), ("maze-po", 2)]
 
 
 @pytest.mark.parametrize("task, context", CASES)
-@pytest.mark.parametrize("decoding", [Decoding(0, False, 4), Decoding(1, False, 4), Decoding(0.5, beta=1), Decoding(1, True, 4)],
-                         ids=str)
+@pytest.mark.parametrize("decoding", [Decoding(0, False, 4), Decoding(1, False, 4), Decoding(0.5, beta=1), Decoding(1, True, 4),
+                                      Decoding(1, beta=4, min_p=0.5)], ids=str)
 def test_guided_cached_rollouts_equal_the_reference(trained, task, context, decoding):
     agent = trained[task, context].with_decoding(**vars(decoding))
     assert_same_games(short_games(agent, task, 12), short_games(ReferenceAgent(agent), task, 12))
