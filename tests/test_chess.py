@@ -424,7 +424,9 @@ def test_every_legal_move_of_many_games_comes_back_and_nothing_is_unknown(codec)
             seen.update(legal[:6])
             seen.add(action)
             observed, said = codec.encode([Turn(text, False), Turn(action, True)])
-            assert len(observed) == 69 and unknown not in observed and unknown not in said
+            board = chess.Board(c.read_fen(text))
+            flags = bin(board.castling_rights).count("1") + (board.fen().split()[3] != "-")
+            assert len(observed) == len(board.piece_map()) + flags and unknown not in observed and unknown not in said
             assert len(observed) + len(said) <= lab.TASKS["chess"].turn_tokens
             text, _, terminated, truncated, info = env.step(action)
             over = terminated or truncated
@@ -434,11 +436,10 @@ def test_every_legal_move_of_many_games_comes_back_and_nothing_is_unknown(codec)
         assert codec.decode_action(ids) == action and unknown not in ids
 
 
-def test_what_a_tiny_model_reads_is_one_token_a_square():
+def test_what_a_tiny_model_reads_is_one_token_a_piece_then_castling_and_en_passant():
     text = c.spell("r3k2r/8/8/3pP3/8/8/8/R3K2R w Kq d6 0 1") + "\n"
     board, action = c.model_text([Turn(text, False), Turn("Nf3", True)])
-    assert board == ("r . . . k . . r " + ". " * 16 + ". . . p P . . . " + ". " * 24 + "R . . . K . . R " + "K - - q d 6")
-    assert action == "N f 3"
+    assert board == "Ke1 Ra1 Rh1 Pe5 ke8 ra8 rh8 pd5 cK cq epd6" and action == "N f 3"
     assert c.model_text([Turn("something else\n", False)]) == ["something else\n"]
 
 

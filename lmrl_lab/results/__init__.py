@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -37,6 +38,19 @@ def once(name: str, cell: Callable[[], list[dict]], *modules: ModuleType) -> lis
     if not path.exists():
         write_atomically(path, json.dumps(cell()))
     return json.loads(path.read_text())
+
+
+def trained(name: str, methods: dict[str, tuple], task: str, episodes: Callable[[], list], seed: int, agents: dict, **options):
+    """The agent of a method, from `agents` or put there; `agent.spent`: the CPU seconds of its training and of what it starts
+    from. methods: name -> (algorithm, settings, name of the method it starts from or None); options go to `train`."""
+    from lmrl_lab.algorithms import train
+    if name not in agents:
+        algorithm, settings, start = methods[name]
+        init, data = trained(start, methods, task, episodes, seed, agents, **options) if start else None, episodes()
+        begin = time.process_time()
+        agents[name] = train(algorithm, task, data, seed=seed, init=init, **settings, **options)
+        agents[name].spent = time.process_time() - begin + (init.spent if init else 0.0)
+    return agents[name]
 
 
 def _existing(name: str) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import functools
+import sys
 from dataclasses import replace
 
 import chess
@@ -10,51 +11,54 @@ import numpy as np
 import pandas as pd
 
 from lmrl_lab.agent import Agent
-from lmrl_lab.algorithms import FROM_BC, train
+from lmrl_lab.algorithms import train
 from lmrl_lab.algorithms.bc import BCConfig, FilteredBCConfig, train_bc, train_filtered_bc
 from lmrl_lab.data import generate
 from lmrl_lab.env import TASKS
 from lmrl_lab.episode import Turn
 from lmrl_lab.evaluation import bootstrap_interval, evaluate
 from lmrl_lab.models import tiny_model
-from lmrl_lab.results import FOLDER
+from lmrl_lab.results import FOLDER, once, trained
 from lmrl_lab.tasks import chess as chess_task
-from lmrl_lab.tasks import chess_tables
+from lmrl_lab.tasks import chess_engine, chess_tables
 
-DECODINGS = {"sampled": {}, "greedy": {"temperature": 0}, "legal only": {"legal_only": True}}
+DECODINGS = {"sampled": {}, "min-p .1": {"min_p": 0.1}, "greedy": {"temperature": 0}, "legal only": {"legal_only": True}}
+# name: algorithm, settings, and what it starts from and tilts: another of these, or nothing
+METHODS = {"bc": ("bc", {}, None), "filtered_bc": ("filtered_bc", {}, None), "mc": ("mc", {}, "bc"), "ilql": ("ilql", {}, "bc"),
+           "mc on filtered_bc": ("mc", {}, "filtered_bc"), "ilql on filtered_bc": ("ilql", {}, "filtered_bc")}
+CODE = chess_task, chess_engine, chess_tables, sys.modules[__name__]
 LADDER = ((100, 300, 64), (500, 300, 64), (500, 300, 128), (500, 1_500, 64))  # full chess: games, gradient steps, width
-GAMES, STEPS = (100, 1_000, 12_000), 300  # of BC in the endgames
+GAMES, STEPS = (100, 1_000, 30_000), 300  # of BC in the endgames
 
 
 def chess_endgames(seeds: list[int]) -> dict[str, pd.DataFrame]:
-    """BC, filtered BC, MC and ILQL at default settings on the 645 test positions against the exact defence, drawn three ways;
-    how BC's illegal moves go away as it trains; what the values of the first seed's MC and ILQL say, by distance to mate;
-    the first seed's clones."""
-    rows, values, falling = [], [], []
+    """Six methods at default settings on the 645 test positions against the exact defence, drawn four ways; what values say, by
+    distance to mate; of the first seed, the clones and how BC's illegal moves go away as it trains. See `once`."""
+    rows, values = [], []
     for seed in seeds:
-        episodes, bc = generate("chess-endgames", seed=seed), None
-        for algorithm in ("bc", "filtered_bc", "mc", "ilql"):
-            begin = time.process_time()
-            agent = train(algorithm, "chess-endgames", episodes, seed=seed, init=bc if algorithm in FROM_BC else None,
-                          **({"probe": said_first, "probe_every": 100} if algorithm == "bc" else {}))
-            seconds = time.process_time() - begin
-            if algorithm == "bc":
-                bc, seconds = agent, agent.history["seconds"].iloc[-1]
-                falling.append(agent.history.dropna(subset="illegal").assign(games=len(episodes), seed=seed))
-            elif algorithm in FROM_BC:
-                seconds += bc.history["seconds"].iloc[-1]
-                if seed == seeds[0]:
-                    values.append(values_by_distance(agent).assign(algorithm=algorithm))
-            if seed == seeds[0] and agent.value_model is None:  # 1 MB at most are committed
-                agent.save(FOLDER / f"{algorithm}-chess-endgames")
-            for name, decoding in DECODINGS.items():
-                row = endgame_row(agent.with_decoding(**decoding), seed)
-                rows.append({"algorithm": algorithm, "seed": seed, "decoding": name, **row, "cpu_seconds": seconds})
-                print(f"{algorithm} seed {seed} {name}: won {row['success_rate']:.3f}, illegal {row['invalid_rate']:.3f}, "
-                      f"return {row['mean_return']:.2f} ({seconds:.0f} CPU s)", flush=True)
-    columns = ["games", "step", "seed", "loss", "illegal", *chess_task.KINDS]
-    return {"chess_endgames": pd.DataFrame(rows), "chess_endgames_values": pd.concat(values),
-            "chess_endgames_curves": pd.concat(falling)[columns]}
+        agents = {}
+        agent = functools.partial(trained, methods=METHODS, task="chess-endgames", seed=seed, agents=agents,
+                                  episodes=functools.partial(generate, "chess-endgames", seed=seed))
+        for name in METHODS:
+            rows += once(f"endgames-{name}-{seed}", lambda name=name, seed=seed, agent=agent: endgame_rows(
+                agent(name), name, seed), *CODE)
+            told = pd.DataFrame(rows[-len(DECODINGS):]).drop(columns=["success_low", "success_high", "interval_low",
+                                                                      "interval_high"])
+            print(told.round(3).to_string(index=False, header=name == "bc"), flush=True)
+        for name in ("mc", "ilql"):
+            values += once(f"endgames-values-{name}-{seed}", lambda name=name, agent=agent: values_by_distance(
+                agent(name)).assign(algorithm=name).to_dict("records"), *CODE)
+        if seed == seeds[0]:
+            falling = once(f"endgames-curve-{seed}", functools.partial(illegal_while_training, seed), *CODE)
+            for name in ("bc", "filtered_bc"):
+                agent(name).save(FOLDER / f"{name}-chess-endgames")
+    return {"chess_endgames": pd.DataFrame(rows), "chess_endgames_values": pd.DataFrame(values),
+            "chess_endgames_curves": pd.DataFrame(falling)}
+
+
+def endgame_rows(agent: Agent, name: str, seed: int) -> list[dict]:
+    return [{"algorithm": name, "seed": seed, "decoding": how, **endgame_row(agent.with_decoding(**decoding), seed),
+             "cpu_seconds": agent.spent} for how, decoding in DECODINGS.items()]
 
 
 def endgame_row(agent: Agent, seed: int) -> dict:
@@ -80,6 +84,13 @@ def said_first(agent: Agent) -> dict[str, float]:
     return {"illegal": 1 - kinds.count("legal") / len(kinds), **shares}
 
 
+def illegal_while_training(seed: int) -> list[dict]:
+    episodes = generate("chess-endgames", seed=seed)
+    history = train("bc", "chess-endgames", episodes, seed=seed, probe=said_first, probe_every=100).history
+    asked = history.dropna(subset="illegal").assign(games=len(episodes), seed=seed)
+    return asked[["games", "step", "seed", "loss", "illegal", *chess_task.KINDS]].to_dict("records")
+
+
 def chess_endgames_illegal(seeds: list[int]) -> dict[str, pd.DataFrame]:
     """How often BC's first move in a test position is illegal, and why, from fewer games and STEPS gradient steps."""
     rows = []
@@ -96,7 +107,8 @@ def chess_endgames_illegal(seeds: list[int]) -> dict[str, pd.DataFrame]:
 def chess_endgames_texts(seeds: list[int]) -> dict[str, pd.DataFrame]:
     """BC for about half a CPU minute on two spellings of a position: a token a piece (the card's), or a token a square."""
     card, rows = TASKS["chess-endgames"], []
-    board = {name: getattr(TASKS["chess"], name) for name in ("model_text", "vocabulary", "turn_tokens")}
+    board = {"model_text": squares_text, "vocabulary": (*chess_task.PIECES, ".", "-", *chess_task.SPELLING[5:]),
+             "turn_tokens": 69 + 64}
     for seed in seeds:
         episodes = generate("chess-endgames", 4_000, seed=seed)
         for text, own, steps in (("pieces", card, 600), ("squares", replace(card, **board), 60)):
@@ -108,6 +120,19 @@ def chess_endgames_texts(seeds: list[int]) -> dict[str, pd.DataFrame]:
                          **said_first(agent)})
             print(rows[-1], flush=True)
     return {"chess_endgames_texts": pd.DataFrame(rows)}
+
+
+def squares_text(turns: list[Turn]) -> list[str]:
+    """A token a square from a8 to h1, then the four castling rights (`-` where lost) and the square for en passant or `-`."""
+    out = []
+    for turn in turns:
+        if turn.is_action:
+            out.append(chess_task.spell(turn.text.replace(" ", "")))
+            continue
+        placement, _, castling, en_passant, _, _ = chess_task.read_fen(turn.text).split(" ")
+        squares = "".join("." * int(c) if c.isdigit() else c for c in placement.replace("/", ""))
+        out.append(" ".join([*squares, *(c if c in castling else "-" for c in "KQkq"), *en_passant]))
+    return out
 
 
 def values_by_distance(agent: Agent) -> pd.DataFrame:

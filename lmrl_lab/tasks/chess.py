@@ -371,32 +371,31 @@ def _game(env: ChessEnv, seed: int) -> Episode | None:
 
 # ---------------------------------------------------------------------------------------------- what a tiny model reads
 
-_PIECES = "KQRBNPkqrbnp"
+PIECES = "KQRBNPkqrbnp"
 _SQUARES = tuple(f"{file} {rank}" for file in "abcdefgh" for rank in "12345678")
 _ENDS = (*_SQUARES, *(f"= {piece}" for piece in "QRBN"), "O - O", "O - O - O", "+", "#")
 # the last token of an action carries its end: no step is spent on saying that the move is over
-_VOCABULARY = (*_PIECES, ".", "-", *_ENDS, *(end + "\n" for end in _ENDS), *"acdefgh", *"12345678", "x", "\n")
+SPELLING = (*"KQRBN", *_ENDS, *(end + "\n" for end in _ENDS), *"abcdefgh", *"12345678", "x", "\n")  # all that moves are made of
+_RIGHTS = ("cK", "cQ", "ck", "cq", *(f"ep{file}{rank}" for rank in "36" for file in "abcdefgh"))
 
 
-_PIECE_SQUARES = tuple(f"{piece}{square[0]}{square[2]}" for piece in "KQRk" for square in _SQUARES)
-_ENDGAME_VOCABULARY = (*_PIECE_SQUARES, *"KQR", *_SQUARES, "+", "#", *(f"{end}\n" for end in (*_SQUARES, "+", "#")),
-                       *"abcdefgh", *"12345678", "x", "\n")
+def _placed(pieces: str) -> tuple[str, ...]:
+    return tuple(f"{piece}{square[0]}{square[2]}" for piece in pieces for square in _SQUARES)
 
 
 def model_text(turns: Sequence[Turn]) -> list[str]:
-    """A board as 64 square tokens from a8 to h1, then the four castling rights (`-` where lost) and the square for en
-    passant or `-`: always 69 tokens. The move counters are left out. Actions are spelled SAN."""
-    return [spell(turn.text.replace(" ", "")) if turn.is_action else _board_text(turn.text) for turn in turns]
-
-
-def endgame_model_text(turns: Sequence[Turn]) -> list[str]:
-    """White's king, its other pieces, Black's king, each with its square as one token: "Ke1 Rd4 kh8", three or four
-    tokens in place of 69 (measured: `results/chess_endgames_texts.csv`)."""
+    """Every piece with its square as one token, White's king first, then the castling rights that are left and the square
+    for en passant: "Ke1 Rd4 Pg2 kh8 pa7 ck". Three or four tokens in an endgame, 36 at the start of a game, where a token a
+    square takes 69 (measured: `results/chess_endgames_texts.csv`). Move counters are left out. Actions are spelled SAN."""
     return [spell(turn.text.replace(" ", "")) if turn.is_action else _pieces_text(turn.text) for turn in turns]
 
 
 def _pieces_text(observation: str) -> str:
-    placement, squares = read_fen(observation).split(" ")[0], {}
+    fields = read_fen(observation).split(" ")
+    if len(fields) != 6:
+        return observation
+    placement, _, castling, en_passant, _, _ = fields
+    squares: dict[str, list[str]] = {}
     for rank, row in zip("87654321", placement.split("/")):
         column = 0
         for symbol in row:
@@ -405,16 +404,8 @@ def _pieces_text(observation: str) -> str:
             else:
                 squares.setdefault(symbol, []).append(f"{symbol}{'abcdefgh'[column % 8]}{rank}")
                 column += 1
-    return " ".join(text for symbol in _PIECES for text in squares.get(symbol, ())) or observation
-
-
-def _board_text(observation: str) -> str:
-    fields = read_fen(observation).split(" ")
-    if len(fields) != 6:
-        return observation
-    placement, _, castling, en_passant, _, _ = fields
-    squares = "".join("." * int(c) if c.isdigit() else c for c in placement.replace("/", ""))
-    return " ".join([*squares, *(c if c in castling else "-" for c in "KQkq"), *en_passant])
+    rights = [*(f"c{side}" for side in castling if side != "-"), *([f"ep{en_passant}"] if en_passant != "-" else [])]
+    return " ".join([*(text for symbol in PIECES for text in squares.get(symbol, ())), *rights]) or observation
 
 
 # ---------------------------------------------------------------------------------------------- cards
@@ -448,12 +439,14 @@ def _card(task: str, **fields) -> TaskCard:
     return TaskCard(id=task, env=functools.partial(ChessEnv, task), behaviour=functools.partial(behaviour_episodes, task),
                     policies={"random": random_policy, "behaviour": functools.partial(behaviour_policy, task),
                               "best": functools.partial(best_policy, task)},
-                    max_actions=MAX_MOVES[task], keep="success", context="turn", **fields)
+                    max_actions=MAX_MOVES[task], keep="success", context="turn", model_text=model_text, **fields)
 
 
-# Rewards are 0 and 1, and so is the scale. Moves differ by hundredths in value, hence the large beta. With little CQL it
-# lifts illegal tokens, whose values nothing holds down; with much CQL Q becomes a second, worse clone.
-_VALUES = {"steps": 400, "batch_size": 512, "learning_rate": 2e-3, "cql": 0.03, "reward_scale": 1.0, "bc_steps": 1_200}
+# Rewards are 0 and 1, and so is the scale. Moves differ by hundredths in value, hence the large beta; a low gamma sets quick
+# mates apart from slow ones. With little CQL beta lifts illegal tokens, whose values nothing holds down; with much CQL Q
+# becomes a second, worse clone.
+_VALUES = {"steps": 800, "batch_size": 512, "learning_rate": 2e-3, "gamma": 0.95, "beta": 8.0, "cql": 0.03, "reward_scale": 1.0,
+           "bc_steps": 2_500}
 # the default opponent depends on what is installed, and the card's references go with it
 _AGAINST = {
     "built-in": References(-400.0, -0.184, 0.995, (0.0, 0.020, 0.005), _command("chess", "built-in")),
@@ -463,7 +456,7 @@ CARDS = {
     "chess": _card(
         "chess", title="Chess", summary="play White against an engine",
         capability="strategy over a long game, and legality: few texts are a legal move",
-        vocabulary=_VOCABULARY, model_text=model_text, turn_tokens=69 + 64,  # an untrained model's action may be 64 tokens long
+        vocabulary=(*_placed(PIECES), *_RIGHTS, *SPELLING), turn_tokens=37 + 64,  # an untrained model's action may have 64
         data_size=500, side_by_side=16, references=_AGAINST["built-in" if find_stockfish() is None else "stockfish"],
         other_references={(("opponent", name),): of for name, of in _AGAINST.items()},
         paper={"BC": -22.3, "filtered BC": -56.5, "MC": -28.2, "ILQL": -21.4, "PPO": -16.0, "online filtered BC": -22.3,
@@ -471,13 +464,13 @@ CARDS = {
     "chess-endgames": _card(
         "chess-endgames", title="Chess endgames", summary="mate a bare king with queen or rook, alone or together",
         capability="credit: one reward at the end of up to fifty moves, and some moves throw it away",
-        vocabulary=_ENDGAME_VOCABULARY, model_text=endgame_model_text, turn_tokens=4 + 64,
+        vocabulary=(*_placed("KQRk"), *SPELLING), turn_tokens=4 + 64,
         # one wide layer: two of width 64 say half again as many illegal moves after as much CPU time
-        network={"layers": 1, "width": 120},
-        settings={"bc": {"steps": 1_200, "batch_size": 512, "learning_rate": 5e-3},
-                  "filtered_bc": {"steps": 600, "batch_size": 512, "learning_rate": 5e-3},
-                  "mc": {**_VALUES, "beta": 16.0}, "ilql": {**_VALUES, "beta": 16.0, "tau": 0.8}},
-        data_size=12_000, references=References(-100.0, 0.475, 1.0, (0.0, 0.011, 0.0),
+        network={"layers": 1, "width": 128, "heads": 8},
+        settings={"bc": {"steps": 2_500, "batch_size": 512, "learning_rate": 5e-3},
+                  "filtered_bc": {"steps": 2_500, "batch_size": 512, "learning_rate": 5e-3},
+                  "mc": _VALUES, "ilql": {**_VALUES, "tau": 0.9}},
+        data_size=30_000, references=References(-100.0, 0.475, 1.0, (0.0, 0.011, 0.0),
                                                _command("chess-endgames", "table")),
         evaluation_options=endgame_options, evaluation_episodes=TEST_POSITIONS,
         paper={"BC": 0.112, "filtered BC": -0.439, "MC": 0.588, "ILQL": 0.452, "PPO": 0.814, "online filtered BC": 0.112,
