@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
 import chess
@@ -12,7 +13,7 @@ import pandas as pd
 
 from lmrl_lab.agent import Agent
 from lmrl_lab.algorithms import train
-from lmrl_lab.algorithms.bc import BCConfig, FilteredBCConfig, train_bc, train_filtered_bc
+from lmrl_lab.algorithms.bc import BCConfig, train_bc
 from lmrl_lab.data import generate
 from lmrl_lab.env import TASKS
 from lmrl_lab.episode import Turn
@@ -27,7 +28,7 @@ DECODINGS = {"sampled": {}, "min-p .1": {"min_p": 0.1}, "greedy": {"temperature"
 METHODS = {"bc": ("bc", {}, None), "filtered_bc": ("filtered_bc", {}, None), "mc": ("mc", {}, "bc"), "ilql": ("ilql", {}, "bc"),
            "mc on filtered_bc": ("mc", {}, "filtered_bc"), "ilql on filtered_bc": ("ilql", {}, "filtered_bc")}
 CODE = chess_task, chess_engine, chess_tables, sys.modules[__name__]
-LADDER = ((100, 300, 64), (500, 300, 64), (500, 300, 128), (500, 1_500, 64))  # full chess: games, gradient steps, width
+LADDER = ((100, 800, 128), (800, 800, 128), (3_000, 800, 128), (3_000, 800, 64), (3_000, 800, 256))  # games, steps, width
 GAMES, STEPS = (100, 1_000, 30_000), 300  # of BC in the endgames
 
 
@@ -154,30 +155,53 @@ def values_by_distance(agent: Agent) -> pd.DataFrame:
 
 
 def full_chess(seeds: list[int]) -> dict[str, pd.DataFrame]:
-    """BC on full games as games, steps and width grow, filtered BC, and BC over legal moves only; by move number, how often
-    the best clone's move is illegal in recorded positions that it was not trained on. Black: the built-in engine."""
-    card, rows, kinds = TASKS["chess"], [], []
+    """Against the built-in engine: six methods at default settings, the clones also over legal moves only; BC with fewer
+    games, fewer steps, other widths; by move number, how often the first seed's clone is illegal in recorded positions that it
+    was not trained on. See `once`."""
+    rows, kinds = [], []
     for seed in seeds:
-        episodes, held = generate("chess", seed=seed), generate("chess", 40, seed=1_000 + seed)
-        for algorithm, (games, steps, width) in [*(("bc", rung) for rung in LADDER), ("filtered_bc", LADDER[1])]:
-            model, codec = tiny_model(card, "turn", seed, width=width)
-            config = (BCConfig if algorithm == "bc" else FilteredBCConfig)(steps=steps, batch_size=64)
-            agent = (train_bc if algorithm == "bc" else train_filtered_bc)(
-                card.id, episodes[:games], model, codec, "turn", config, seed=seed)
-            told = moves_told(agent, held)
-            best = algorithm == "bc" and (games, steps, width) == LADDER[-1]
-            if best and seed == seeds[0]:
-                agent.save(FOLDER / "bc-chess")
-                kinds = told.assign(seed=seed)
-            for name in ("sampled", "legal only") if best else ("sampled",):
-                score = evaluate(agent.with_decoding(**DECODINGS[name]), card.id, 16, seed, opponent="built-in")
-                rows.append({
-                    "algorithm": algorithm, "decoding": name, "games": games, "steps": steps, "width": width, "seed": seed,
-                    "seen": (told["why"] != "legal").mean(), "played": score.invalid_rate, "mean_return": score.mean_return,
-                    "interval_low": score.interval[0], "interval_high": score.interval[1], "success_rate": score.success_rate,
-                    "mean_length": score.mean_length, "cpu_seconds": agent.history["seconds"].iloc[-1]})
-                print(rows[-1], flush=True)
-    return {"chess": pd.DataFrame(rows), "chess_kinds": kinds}
+        agent = functools.partial(trained, methods=METHODS, task="chess", seed=seed, agents={},
+                                  episodes=functools.partial(generate, "chess", seed=seed))
+        for name in METHODS:
+            rows += once(f"chess-{name}-{seed}", lambda name=name, seed=seed, agent=agent: chess_rows(
+                agent(name), seed, {"algorithm": name, "seed": seed}), *CODE)
+            print(pd.DataFrame(rows[-3:]).round(3).to_string(index=False), flush=True)
+        for rung in LADDER:
+            rows += once(f"chess-ladder-{rung}-{seed}", functools.partial(ladder_rows, rung, seed), *CODE)
+            print(rows[-1], flush=True)
+        if seed == seeds[0]:
+            agent("bc").save(FOLDER / "bc-chess")
+            kinds = once(f"chess-kinds-{seed}", lambda seed=seed, agent=agent: moves_told(agent("bc"), other_games(seed)).assign(
+                seed=seed).to_dict("records"), *CODE)
+    return {"chess": pd.DataFrame(rows), "chess_kinds": pd.DataFrame(kinds)}
+
+
+def other_games(seed: int) -> list:
+    """Recorded games that no agent of this seed is trained on."""
+    return generate("chess", 40, seed=1_000 + seed)
+
+
+def chess_rows(agent: Agent, seed: int, row: dict,
+               decodings: Sequence[str] = ("sampled", "min-p .1", "legal only")) -> list[dict]:
+    """A row a decoding. `seen`: share of illegal texts in recorded positions; `played`: in the agent's own games."""
+    seen, rows = (moves_told(agent, other_games(seed))["why"] != "legal").mean(), []
+    for how in decodings:
+        score = evaluate(agent.with_decoding(**DECODINGS[how]), "chess", 64, seed, opponent="built-in")
+        rows.append({**row, "decoding": how, "seen": seen, "played": score.invalid_rate, "mean_return": score.mean_return,
+                     "interval_low": score.interval[0], "interval_high": score.interval[1], "success_rate": score.success_rate,
+                     "mean_length": score.mean_length, "cpu_seconds": agent.spent})
+    return rows
+
+
+def ladder_rows(rung: tuple[int, int, int], seed: int) -> list[dict]:
+    """BC with so many games, gradient steps, and of this width, all else as the card says."""
+    (games, steps, width), card = rung, TASKS["chess"]
+    model, codec = tiny_model(card, "turn", seed, **{**card.network, "width": width})
+    config = BCConfig(**{**card.settings["bc"], "steps": steps})
+    agent = train_bc("chess", generate("chess", seed=seed)[:games], model, codec, "turn", config, seed=seed)
+    agent.spent = agent.history["seconds"].iloc[-1]
+    told = {"algorithm": "bc", "seed": seed, "games": games, "steps": steps, "width": width}
+    return chess_rows(agent, seed, told, decodings=("sampled",))
 
 
 def moves_told(agent: Agent, episodes: list) -> pd.DataFrame:
