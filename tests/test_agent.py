@@ -69,8 +69,8 @@ def assert_same_games(fast, slow):
 
 
 @pytest.mark.parametrize("task, context", CASES)
-@pytest.mark.parametrize("decoding", [Decoding(0), Decoding(1), Decoding(0.5), Decoding(0, True), Decoding(1, True), Decoding(1, min_p=0.6)],
-                         ids=str)
+@pytest.mark.parametrize("decoding", [Decoding(0), Decoding(1), Decoding(0.5), Decoding(0, True), Decoding(1, True),
+                                      Decoding(1, min_p=0.6)], ids=str)
 def test_cached_ragged_rollouts_equal_the_reference(trained, task, context, decoding):
     agent = Agent(trained[task, context].policy_model, trained[task, context].codec, task, context, decoding)
     assert_same_games(short_games(agent, task, 16), short_games(ReferenceAgent(agent), task, 16))

@@ -1,0 +1,76 @@
+"""What long experiments stand on: cells that are kept, methods that start from one another."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+import lmrl_lab as lab
+from lmrl_lab import results
+from lmrl_lab.results import chess as chess_results
+from lmrl_lab.results import once, trained
+from lmrl_lab.results import wordle as wordle_results
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMRL_LAB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "results"
+
+
+def test_a_cell_is_computed_once_as_long_as_its_code_is_the_same(own_cache, tmp_path):
+    asked, module = [], SimpleNamespace(__file__=str(tmp_path / "code.py"))
+    (tmp_path / "code.py").write_text("first")
+
+    def cell():
+        asked.append(1)
+        return [{"n": len(asked), "x": 0.5}]
+
+    assert once("a", cell, module) == once("a", cell, module) == [{"n": 1, "x": 0.5}]
+    assert once("b", cell, module) == [{"n": 2, "x": 0.5}]
+    (tmp_path / "code.py").write_text("second")
+    assert once("a", cell, module) == [{"n": 3, "x": 0.5}]
+    assert all(json.loads(path.read_text()) for path in own_cache.iterdir()) and len(list(own_cache.iterdir())) == 3
+
+
+def test_a_cell_that_fails_is_not_kept(own_cache):
+    def fails():
+        raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        once("a", fails)
+    assert not own_cache.exists() or not list(own_cache.iterdir())
+    assert once("a", lambda: [{"x": 1}]) == [{"x": 1}]
+
+
+def test_a_method_starts_from_the_agent_it_names_and_both_are_trained_once():
+    data, asked, agents = lab.generate("maze-fo", 30, seed=3), [], {}
+    short = {"steps": 3, "batch_size": 8}
+    methods = {"bc": ("bc", short, None), "mc": ("mc", short, "bc"), "ilql": ("ilql", short, "bc")}
+
+    def episodes():
+        asked.append(1)
+        return data
+
+    mc, ilql = (trained(name, methods, "maze-fo", episodes, 0, agents) for name in ("mc", "ilql"))
+    assert list(agents) == ["bc", "mc", "ilql"] and len(asked) == 3
+    assert mc.policy_model is ilql.policy_model is agents["bc"].policy_model
+    assert agents["bc"].spent < mc.spent and trained("mc", methods, "maze-fo", episodes, 0, agents) is mc and len(asked) == 3
+
+
+def test_methods_name_settings_and_starts_that_exist():
+    for methods in (chess_results.METHODS, wordle_results.METHODS):
+        for name, (algorithm, settings, start) in methods.items():
+            assert (start in methods and start != name) == (algorithm in lab.algorithms.FROM_BC) and isinstance(settings, dict)
+
+
+def test_a_result_that_is_not_there_is_named_with_those_that_are():
+    with pytest.raises(ValueError, match="no result 'maze_cb.csv'.*maze_bc.csv.*make results"):
+        results.table("maze_cb")
+
+
+def test_first_texts_are_sorted_into_shares():
+    with_few = lab.train("bc", "chess-endgames", lab.generate("chess-endgames", 20, seed=3, cache=False), steps=2, batch_size=8)
+    found = chess_results.said_first(with_few)
+    kinds = {name: share for name, share in found.items() if name != "illegal"}
+    assert sum(kinds.values()) == pytest.approx(found["illegal"]) and 0.5 < found["illegal"] <= 1
