@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -20,7 +19,7 @@ from lmrl_lab.env import TASKS
 from lmrl_lab.episode import Episode
 from lmrl_lab.evaluation import evaluate
 from lmrl_lab.models import few_threads, seeded, tiny_model
-from lmrl_lab.results import once
+from lmrl_lab.results import once, trained
 from lmrl_lab.tasks import wordle, wordle_values
 from lmrl_lab.tasks.wordle_values import GuessValues
 from lmrl_lab.tokens import make_rows
@@ -48,28 +47,14 @@ def methods(vocabulary: int, seeds: list[int], names: Sequence[str] = tuple(METH
     """
     rows = []
     for seed in seeds:
-        agents = {}
+        agent = functools.partial(trained, methods=METHODS, task="wordle", seed=seed, agents={}, episodes=functools.partial(
+            generate, "wordle", seed=seed, vocabulary=vocabulary, cache=False))
         for name in names:
-            rows += once(f"wordle-{vocabulary}-{name}-{seed}", functools.partial(cell, name, vocabulary, seed, agents), *CODE)
+            rows += once(f"wordle-{vocabulary}-{name}-{seed}", lambda name=name, seed=seed, agent=agent: [
+                {"vocabulary": vocabulary, "method": name, "seed": seed, **row, "cpu_seconds": agent(name).spent}
+                for row in played(agent(name), vocabulary, seed)], *CODE)
             print(pd.DataFrame(rows[-len(TEMPERATURES):]).round(3).to_string(index=False), flush=True)
     return pd.DataFrame(rows)
-
-
-def cell(name: str, vocabulary: int, seed: int, agents: dict[str, Agent]) -> list[dict]:
-    agent = trained(name, vocabulary, seed, agents)
-    return [{"vocabulary": vocabulary, "method": name, "seed": seed, **row, "cpu_seconds": agent.spent}
-            for row in played(agent, vocabulary, seed)]
-
-
-def trained(name: str, vocabulary: int, seed: int, agents: dict[str, Agent]) -> Agent:
-    """The agent of a method, from `agents` or put there; `agent.spent`: the CPU seconds of its training."""
-    if name not in agents:
-        algorithm, settings, start = METHODS[name]
-        init = trained(start, vocabulary, seed, agents) if start else None
-        episodes, begin = generate("wordle", seed=seed, vocabulary=vocabulary, cache=False), time.process_time()
-        agents[name] = train(algorithm, "wordle", episodes, seed=seed, init=init, **settings)
-        agents[name].spent = time.process_time() - begin + (init.spent if init else 0.0)
-    return agents[name]
 
 
 def played(agent: Agent, vocabulary: int, seed: int) -> list[dict]:
@@ -89,19 +74,23 @@ def entropy(games: list[Episode]) -> float:
     return -float(np.mean([sum(turn.logprobs) for game in games for turn in game.turns if turn.is_action]))
 
 
-def bounds(seeds: list[int], vocabulary: int = 200, steps: int = 400) -> pd.DataFrame:
+def bounds(seeds: list[int], vocabulary: int = 200, steps: int = 600) -> pd.DataFrame:
     """Regress Q on targets without noise (`GuessValues`) and on returns, with and without a head that knows letters, from
-    nothing and from a cloned trunk: the error of Q over all words, and what its best word loses."""
+    nothing and from a cloned trunk, from all the games and from a tenth: the error of Q over all words, and what its best
+    word loses."""
     rows = []
     for seed in seeds:
         episodes = generate("wordle", seed=seed, vocabulary=vocabulary, cache=False)
-        for head, start in (("parts", "BC"), ("parts", "nothing"), ("plain", "nothing")):
-            agent = functools.cache(functools.partial(beginner, head, start, episodes, seed))
-            for target in ("exact", "MC"):
-                rows += once(f"wordle-bounds-{vocabulary}-{steps}-{head}-{start}-{target}-{seed}", lambda agent=agent, told=(
-                    target, vocabulary, steps, episodes, seed): [regressed(agent(), *told)], *CODE)
-                rows[-1] |= {"target": target, "head": head, "start": start, "seed": seed}
-                print(rows[-1], flush=True)
+        clones = functools.cache(functools.partial(beginner, episodes=episodes, seed=seed))
+        for target, head, start, share in (("exact", "parts", "BC", 1), ("MC", "parts", "BC", 1), ("MC", "parts", "BC", 10),
+                                           ("exact", "parts", "nothing", 1), ("exact", "plain", "nothing", 1),
+                                           ("MC", "plain", "nothing", 1)):
+            part = episodes[:len(episodes) // share]
+            told = {"target": target, "head": head, "start": start, "games": len(part), "seed": seed}
+            name = "-".join(["wordle-bounds", *map(str, (vocabulary, steps, *told.values()))])
+            rows += once(name, lambda told=told, part=part, clones=clones: [told | regressed(
+                clones(told["head"], told["start"]), told["target"], vocabulary, steps, part, told["seed"])], *CODE)
+            print(rows[-1], flush=True)
     return pd.DataFrame(rows)
 
 
