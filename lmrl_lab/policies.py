@@ -10,6 +10,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from lmrl_lab.env import TextEnv
+from lmrl_lab.episode import Episode, Turn
+
 
 @runtime_checkable
 class Policy(Protocol):
@@ -65,15 +68,19 @@ def random_policy(**_) -> RandomPolicy:
     return RandomPolicy()
 
 
-def played_return(policy: Policy, env, options: dict | None = None) -> float:
-    """Return of one game of a policy that draws nothing, in task units. `env`: a TextEnv; `options`: for its reset."""
-    text, info = env.reset(options=options)
-    policy.reset([0])
-    total, over = 0.0, False
-    while not over:
-        text, reward, terminated, truncated, info = env.step(policy.act([text], [info])[0])
-        total, over = total + reward, terminated or truncated
-    return total
+def played(policy: Policy, env: TextEnv, seed: int | None = None, options: dict | None = None) -> Episode:
+    """One game of a policy; `seed` is the game's and the policy's row's, `options` go to the reset."""
+    text, info = env.reset(seed=seed, options=options)
+    policy.reset([seed or 0])
+    turns, terminated, truncated, invalid = [Turn(text, False)], False, False, 0
+    while not (terminated or truncated):
+        action = policy.act([text], [info])[0]
+        text, reward, terminated, truncated, info = env.step(action)
+        invalid += info["invalid"]
+        turns += [Turn(action, True, reward), Turn(text, False)]
+    name = getattr(policy, "name", type(policy).__name__)
+    return Episode(env.task, turns, terminated, truncated and not terminated, seed, name,
+                   {"success": info["success"], "invalid": invalid, **({"options": options} if options else {})})
 
 
 class MixedPolicy(ScriptedPolicy):

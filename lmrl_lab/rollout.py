@@ -101,7 +101,8 @@ class ReferenceAgent:
                     values = self.agent.value_model
                     logits = logits + decoding.beta * values.min_q(values.body(**seen).last_hidden_state[0, -1]).double()
                 if decoding.min_p:
-                    logits = logits - 1e4 * (torch.softmax(alone, -1) < decoding.min_p * torch.softmax(alone, -1).max())
+                    shares = torch.softmax(alone, -1)
+                    logits = logits - 1e4 * (shares < decoding.min_p * shares.max())
             if legal:
                 if any(len(spelled) > 1 for spelled in legal):
                     raise ValueError("the reference knows legal_only for actions of one token")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmrl_lab.tasks.car_dealer import CARDS, CarDealerEnv, behaviour_episodes, played, references
+from lmrl_lab.policies import played
+from lmrl_lab.tasks.car_dealer import CARDS, CarDealerEnv, behaviour_episodes, references
 from lmrl_lab.tasks.car_dealer_buyer import (
     BUDGETS,
     CHARACTERS,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import lmrl_lab as lab
 from lmrl_lab.data import replay_problem
-from lmrl_lab.policies import played_return
+from lmrl_lab.policies import played
 from lmrl_lab.rollout import rollout
 from lmrl_lab.tasks import maze as m
 
@@ -249,7 +249,7 @@ def test_the_gradient_behind_the_stochastic_policy_is_the_numerical_one():
 def test_memory_beats_no_memory_and_sight_beats_memory_in_random_mazes(seed):
     of = m.maze(f"random-{seed}")
     policy, env = m.BeliefPolicy(f"random-{seed}"), lab.make("maze-po", layout=f"random-{seed}")
-    memory = np.mean([played_return(policy, env, {"start": of.cells[i]}) for i in of.starts])
+    memory = np.mean([played(policy, env, options={"start": of.cells[i]}).total_return for i in of.starts])
     assert m.mean_return(m.best_memoryless_deterministic_table(f"random-{seed}"), of) - 1e-9 <= memory
     assert memory <= 1 - of.distance[of.starts].mean() + 1e-9
 

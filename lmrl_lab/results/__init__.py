@@ -40,15 +40,15 @@ def once(name: str, cell: Callable[[], list[dict]], *modules: ModuleType) -> lis
     return json.loads(path.read_text())
 
 
-def trained(name: str, methods: dict[str, tuple], task: str, episodes: Callable[[], list], seed: int, agents: dict, **options):
+def trained(name: str, methods: dict[str, tuple], task: str, episodes: Callable[[], list], seed: int, agents: dict):
     """The agent of a method, from `agents` or put there; `agent.spent`: the CPU seconds of its training and of what it starts
-    from. methods: name -> (algorithm, settings, name of the method it starts from or None); options go to `train`."""
+    from. methods: name -> (algorithm, settings, name of the method it starts from or None)."""
     from lmrl_lab.algorithms import train
     if name not in agents:
         algorithm, settings, start = methods[name]
-        init, data = trained(start, methods, task, episodes, seed, agents, **options) if start else None, episodes()
+        init, data = trained(start, methods, task, episodes, seed, agents) if start else None, episodes()
         begin = time.process_time()
-        agents[name] = train(algorithm, task, data, seed=seed, init=init, **settings, **options)
+        agents[name] = train(algorithm, task, data, seed=seed, init=init, **settings)
         agents[name].spent = time.process_time() - begin + (init.spent if init else 0.0)
     return agents[name]
 

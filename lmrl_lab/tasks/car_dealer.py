@@ -15,7 +15,7 @@ import numpy as np
 
 from lmrl_lab.env import References, TaskCard, TextEnv, unknown
 from lmrl_lab.episode import Episode, Turn
-from lmrl_lab.policies import ScriptedPolicy
+from lmrl_lab.policies import played
 from lmrl_lab.tasks.car_dealer_buyer import (
     LINES,
     OPENING,
@@ -257,26 +257,13 @@ class CarDealerEnv(TextEnv):
 
 # ---------------------------------------------------------------------------------------------- behaviour data
 
-def played(policy: ScriptedPolicy, env: CarDealerEnv, seed: int, options: dict | None = None) -> Episode:
-    """One game of a policy from a seed."""
-    text, info = env.reset(seed=seed, options=options)
-    policy.reset([seed])
-    turns, over, invalid = [Turn(text, False)], False, 0
-    while not over:
-        action = policy.act([text], [info])[0]
-        text, reward, over, _, info = env.step(action)
-        invalid += info["invalid"]
-        turns += [Turn(action, True, reward), Turn(text, False)]
-    return Episode(env.task, turns, True, False, seed=seed, policy=policy.name,
-                   info={"success": info["success"], "invalid": invalid, "buyer": asdict(env.buyer),
-                         **({"options": options} if options else {})})
-
-
 def behaviour_episodes(size: int, seed: int, reward: str = "price") -> Iterator[Episode]:
     """Games of the behaviour policy with drawn buyers; fewer games are the first of more."""
     env, policy = CarDealerEnv(reward), behaviour_policy()
     for k in range(size):
-        yield played(policy, env, int(np.random.default_rng([seed, k]).integers(2**31)))
+        episode = played(policy, env, int(np.random.default_rng([seed, k]).integers(2**31)))
+        episode.info["buyer"] = asdict(env.buyer)
+        yield episode
 
 
 # ---------------------------------------------------------------------------------------------- card

@@ -15,13 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from lmrl_lab.tasks.car_dealer_words import (
-    CUT,
-    END,
-    items_of,
-    stem,
-    table,
-)
+from lmrl_lab.tasks.car_dealer_words import CUT, END, items_of, stem, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +40,7 @@ class Act:
 
 KINDS = tuple(dict.fromkeys(row["act"] for row in table("act_phrasings")))
 OTHER = (Act("other"),)
+
 # ---------------------------------------------------------------------------------------------- clauses -> acts
 
 # (kind, about, pattern) in order; neighbouring rows of the table are one rule. Kind "": certainly no act (his own words told

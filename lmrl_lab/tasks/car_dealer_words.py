@@ -164,8 +164,6 @@ def _slot(stems: list[str], i: int) -> tuple[str, str, int] | None:
 
 
 END, CUT = frozenset(".!?;\n"), frozenset((",", ":"))
-
-
 EVERYDAY = frozenset("""while write trunk couple track trick block back range great safely greed feather hearing weather sliver
     struck price blue whole white coup sedate front hatch coat court count fort forty food trust tracks heard heater seals coupled
     sounds round ground found""".split())

@@ -14,7 +14,7 @@ import numpy as np
 
 from lmrl_lab.env import References, TaskCard, TextEnv
 from lmrl_lab.episode import Episode, Turn
-from lmrl_lab.policies import ScriptedPolicy, random_policy, row_generator
+from lmrl_lab.policies import ScriptedPolicy, played, random_policy, row_generator
 from lmrl_lab.tasks import chess_tables
 from lmrl_lab.tasks.chess_engine import BuiltIn, Noisy, TablePlayer, UciEngine, find_stockfish, make_player
 
@@ -414,16 +414,9 @@ def references(task: str, opponent: str, games: int = 2_000, best_games: int = 2
     """What the cards hold, measured: `games` games of the data (seed 0) and `best_games` of the best policy, both against
     `opponent`. The minimum is an illegal move at every turn."""
     data = [episode.total_return for episode in behaviour_episodes(task, games, 0, opponent)]
-    policy, env, best = best_policy(task), ChessEnv(task, opponent), []
+    policy, env = best_policy(task), ChessEnv(task, opponent)
     try:
-        for seed in range(best_games):
-            text, info = env.reset(seed=seed)
-            policy.reset([seed])
-            over, total = False, 0.0
-            while not over:
-                text, reward, terminated, truncated, info = env.step(policy.act([text], [info])[0])
-                over, total = terminated or truncated, total + reward
-            best.append(total)
+        best = [played(policy, env, seed).total_return for seed in range(best_games)]
     finally:
         env.close()
     errors = (float(np.std(returns, ddof=1) / len(returns)**0.5) for returns in (data, best))
@@ -446,13 +439,13 @@ def _card(task: str, **fields) -> TaskCard:
 _NETWORK = {"layers": 1, "width": 128, "heads": 8}
 
 
-def _settings(batch_size: int, values: dict) -> dict[str, dict]:
+def _settings(batch_size: int, gamma: float) -> dict[str, dict]:
     """Rewards are about 1, and so is the scale. Moves differ by hundredths in value, hence the large beta; a low gamma sets
     quick mates apart from slow ones. With little CQL beta lifts illegal tokens, whose values nothing holds down; with much,
     Q becomes a second, worse clone."""
     clone = {"steps": 2_500, "batch_size": batch_size, "learning_rate": 5e-3}
-    values = {"steps": 800, "batch_size": batch_size, "learning_rate": 2e-3, "beta": 8.0, "cql": 0.03, "reward_scale": 1.0,
-              "bc_steps": clone["steps"], **values}
+    values = {"steps": 800, "batch_size": batch_size, "learning_rate": 2e-3, "gamma": gamma, "beta": 8.0, "cql": 0.03,
+              "reward_scale": 1.0, "bc_steps": clone["steps"]}
     return {"bc": clone, "filtered_bc": clone, "mc": values, "ilql": {**values, "tau": 0.9}}
 
 
@@ -466,7 +459,7 @@ CARDS = {
         "chess", title="Chess", summary="play White against an engine",
         capability="strategy over a long game, and legality: few texts are a legal move",
         vocabulary=(*_placed(PIECES), *_RIGHTS, *SPELLING), turn_tokens=37 + 64,  # an untrained model's action may have 64
-        network=_NETWORK, settings=_settings(256, {"gamma": 0.98}), data_size=3_000, side_by_side=16,
+        network=_NETWORK, settings=_settings(256, gamma=0.98), data_size=3_000, side_by_side=16,
         references=_AGAINST["built-in" if find_stockfish() is None else "stockfish"],
         other_references={(("opponent", name),): of for name, of in _AGAINST.items()},
         paper={"BC": -22.3, "filtered BC": -56.5, "MC": -28.2, "ILQL": -21.4, "PPO": -16.0, "online filtered BC": -22.3,
@@ -475,7 +468,7 @@ CARDS = {
         "chess-endgames", title="Chess endgames", summary="mate a bare king with queen or rook, alone or together",
         capability="credit: one reward at the end of up to fifty moves, and some moves throw it away",
         vocabulary=(*_placed("KQRk"), *SPELLING), turn_tokens=4 + 64,
-        network=_NETWORK, settings=_settings(512, {"gamma": 0.95}), data_size=30_000,
+        network=_NETWORK, settings=_settings(512, gamma=0.95), data_size=30_000,
         references=References(-100.0, 0.475, 1.0, (0.0, 0.011, 0.0), _command("chess-endgames", "table")),
         evaluation_options=endgame_options, evaluation_episodes=TEST_POSITIONS,
         paper={"BC": 0.112, "filtered BC": -0.439, "MC": 0.588, "ILQL": 0.452, "PPO": 0.814, "online filtered BC": 0.112,

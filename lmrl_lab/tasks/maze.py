@@ -12,7 +12,7 @@ import numpy as np
 
 from lmrl_lab.env import References, TaskCard, TextEnv
 from lmrl_lab.episode import Episode, Turn
-from lmrl_lab.policies import ScriptedPolicy, played_return, random_policy
+from lmrl_lab.policies import ScriptedPolicy, played, random_policy
 from lmrl_lab.tasks.maze_board import ACTIONS, DELTAS, LAYOUTS, SIDES, Cell, Maze, maze
 
 __all__ = ["ACTIONS", "CARDS", "LAYOUTS", "Maze", "MazeEnv", "exact_returns", "maze", "mean_return", "references",
@@ -370,7 +370,7 @@ def references(data_seeds: int = 20) -> dict[str, References]:
     values = [mean_return(tabular_policy(list(behaviour_episodes("full", 1_240, seed)), of), of)
               for seed in range(data_seeds)]
     best = {"maze-fo": mean_return(np.eye(4)[[of.best_action(i) for i in range(len(of.cells))]], of),
-            "maze-po": float(np.mean([played_return(BeliefPolicy(), MazeEnv("partial"), {"start": of.cells[i]})
+            "maze-po": float(np.mean([played(BeliefPolicy(), MazeEnv("partial"), options={"start": of.cells[i]}).total_return
                                       for i in of.starts]))}
     return {task: References(-100.0, float(np.mean(values)), value, (0.0, float(np.std(values, ddof=1) / data_seeds**0.5), 0.0))
             for task, value in best.items()}

@@ -15,7 +15,7 @@ import numpy as np
 
 from lmrl_lab.env import References, TaskCard, TextEnv, unknown
 from lmrl_lab.episode import Episode, Turn
-from lmrl_lab.policies import ScriptedPolicy, played_return, random_policy
+from lmrl_lab.policies import ScriptedPolicy, played, random_policy
 
 TRIES = 6
 SIZES = (60, 200, 400)
@@ -288,7 +288,7 @@ def exact_mean(policy: WordlePolicy) -> float:
     """Mean return over all hidden words of a policy that draws nothing."""
     words = policy.vocabulary
     env = WordleEnv(len(words.words), words.colors)
-    return sum(played_return(policy, env, {"word": word}) for word in words.words) / len(words.words)
+    return sum(played(policy, env, options={"word": word}).total_return for word in words.words) / len(words.words)
 
 
 def evaluation_options(episodes: int, vocabulary: int = 200, colors: str = "official") -> list[dict]:
