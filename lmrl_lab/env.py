@@ -170,6 +170,9 @@ _MODULES = {
     "wordle": "lmrl_lab.tasks.wordle",
     "chess": "lmrl_lab.tasks.chess",
     "chess-endgames": "lmrl_lab.tasks.chess",
+    "twenty-questions": "lmrl_lab.tasks.twenty_questions",
+    "guess-my-city": "lmrl_lab.tasks.guess_my_city",
+    "car-dealer": "lmrl_lab.tasks.car_dealer",
 }
 
 

@@ -1,0 +1,99 @@
+"""Guess My City: 100 cities, an oracle that answers open questions with facts, scripted askers, behaviour data.
+
+Game and rewards: LMRL Gym (arXiv 2311.18232). The facts stand in `assets/guess_my_city_cities.csv`, how they may be asked
+for in `assets/guess_my_city_kinds.csv`. No fact names its city.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+from lmrl_lab.env import References, TaskCard
+from lmrl_lab.episode import Episode
+from lmrl_lab.tasks import guessing
+from lmrl_lab.tasks.guessing import QUESTIONS, Asker, GuessingEnv, Oracle, RandomAsker
+from lmrl_lab.tasks.phrases import Phrases, plain
+from lmrl_lab.tasks.twenty_questions import rows, texts
+
+SECRET = "I must not say that."
+
+
+@functools.lru_cache(maxsize=1)
+def oracle() -> Oracle:
+    """The table, read once."""
+    cities, kinds = rows("guess_my_city_cities.csv"), rows("guess_my_city_kinds.csv")
+    number = {row["kind"]: n for n, row in enumerate(kinds)}
+
+    @functools.lru_cache(maxsize=1)
+    def phrases() -> Phrases:
+        return Phrases({row["kind"]: [row["question"], *texts(row["phrasings"])] for row in kinds})
+
+    def find(text: str) -> tuple[int, bool] | None:
+        found = phrases().find(text)
+        return found and (number[found.key], False)
+
+    return Oracle("city", [tuple(row["city"].split(";")) for row in cities], [row["question"] for row in kinds],
+                  [[row[kind] for row in cities] for kind in number], find, "Is it {}?".format)
+
+
+class GuessMyCityEnv(GuessingEnv):
+    __doc__ = GuessingEnv.__doc__
+
+    task = "guess-my-city"
+    option_names = ("city",)
+    oracle = functools.cached_property(lambda self: oracle())
+
+    def heard(self, reply):
+        said = f" {plain(reply)} "
+        named = any(f" {plain(name)} " in said for name in self.oracle.names[self._hidden])
+        return SECRET if named else reply or None
+
+
+# ---------------------------------------------------------------------------------------------- data and card
+
+# (stray, hasty, knows), see `Asker`: none of them knows all cities' facts, so that all together tell more than any one of them
+PLAYERS = ((0.95, 0.05, 0.3), (0.8, 0.2, 0.3), (0.6, 0.4, 0.5), (0.9, 0.1, 0.5))
+
+
+def best_policy() -> Asker:
+    """The question with the most expected information; of two cities that fit, one is named."""
+    return Asker(oracle())
+
+
+def behaviour_policy():
+    """In each game one of four askers, who know a third or half of the facts."""
+    return guessing.mixture(oracle(), PLAYERS)
+
+
+def behaviour_episodes(size: int, seed: int) -> Iterator[Episode]:
+    """Games of the behaviour policy."""
+    return guessing.episodes(GuessMyCityEnv(), behaviour_policy(), size, seed)
+
+
+def evaluation_options(episodes: int) -> list[dict]:
+    """Every city in turn."""
+    things = oracle().things
+    return [{"city": things[k % len(things)]} for k in range(episodes)]
+
+
+def references(games: int = 6_000) -> References:
+    """What the card holds, computed: the mean of `games` behaviour games, and the exact mean of the best policy."""
+    return guessing.references(GuessMyCityEnv(), behaviour_policy(), best_policy(), games,
+                               f"lmrl_lab.tasks.guess_my_city.references({games})")
+
+
+_REFERENCES = References(-20.0, -14.794, -1.0, (0.0, 0.065, 0.0), "lmrl_lab.tasks.guess_my_city.references(6000)")
+CARDS = {
+    "guess-my-city": TaskCard(
+        id="guess-my-city", title="Guess My City", summary="find a hidden city by open questions about it",
+        capability="gathering information: open answers, some of which tell nearly everything and some nearly nothing",
+        env=GuessMyCityEnv, behaviour=behaviour_episodes, data_size=20_000, max_actions=QUESTIONS, keep=0.1,
+        context="episode",
+        policies={"random": lambda: RandomAsker(oracle()), "behaviour": behaviour_policy, "best": best_policy},
+        references=_REFERENCES, turn_tokens=2, evaluation_options=evaluation_options,
+        evaluation_episodes=100 * 4, network={"layers": 1, "width": 128}, actions=oracle().actions, vocabulary=guessing.vocabulary(oracle(), GuessingEnv.first),
+        model_text=lambda turns: guessing.model_text(oracle(), turns), parts=lambda token: guessing.parts(oracle(), token),
+        paper={"BC": -17.0, "filtered BC": -15.2, "MC": -11.2, "ILQL": -12.5, "PPO": -15.1, "online filtered BC": -19.2,
+               "GPT-4": -10.13}),
+}

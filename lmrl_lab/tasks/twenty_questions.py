@@ -1,0 +1,119 @@
+"""Twenty Questions: 158 objects, an oracle that says yes or no, scripted askers, behaviour data.
+
+Objects and rewards: LMRL Gym (arXiv 2311.18232). What is true of the objects stands in `assets/twenty_questions_facts.csv`
+and how it may be asked in `assets/twenty_questions_attributes.csv`, for anybody to read and correct.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+from lmrl_lab.env import References, TaskCard
+from lmrl_lab.episode import Episode
+from lmrl_lab.tasks import guessing
+from lmrl_lab.tasks.guessing import NO, QUESTIONS, YES, Asker, GuessingEnv, Oracle, RandomAsker
+from lmrl_lab.tasks.phrases import Phrases, plain
+
+ASSETS = Path(__file__).parent / "assets"
+# names that take no article in a question
+BARE = frozenset(("Pants", "Shoes", "Boots", "Socks", "Peas", "Scissors", "Gloves", "Pliers", "Corn", "Spinach", "Broccoli",
+                  "Celery", "Paper", "Toothpaste", "Glue", "Lego"))
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    """The rows of a table in `assets`."""
+    with open(ASSETS / name, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def texts(cell: str | None) -> list[str]:
+    """The texts of a cell that holds several."""
+    return cell.split(" | ") if cell else []
+
+
+def guess(name: str) -> str:
+    """The question that names an object: "Is it an apple?"."""
+    lower = name if name == "Lego" else name[0].lower() + name[1:]
+    return f"Is it {lower}?" if name in BARE else f"Is it {'an' if name[0] in 'AEIOU' else 'a'} {lower}?"
+
+
+@functools.lru_cache(maxsize=1)
+def oracle() -> Oracle:
+    """The table, read once."""
+    facts, attributes = rows("twenty_questions_facts.csv"), rows("twenty_questions_attributes.csv")
+    number = {row["attribute"]: n for n, row in enumerate(attributes)}
+
+    @functools.lru_cache(maxsize=1)
+    def phrases() -> Phrases:
+        return Phrases({row["attribute"]: [row["question"], *texts(row["phrasings"])] for row in attributes},
+                       {row["attribute"]: texts(row.get("opposites")) for row in attributes})
+
+    def find(text: str) -> tuple[int, bool] | None:
+        found = phrases().find(text)
+        return found and (number[found.key], found.negated)
+
+    return Oracle("object", [tuple(row["object"].split(";")) for row in facts], [row["question"] for row in attributes],
+                  [[YES if row[name] == "1" else NO for row in facts] for name in number], find, guess)
+
+
+class TwentyQuestionsEnv(GuessingEnv):
+    __doc__ = GuessingEnv.__doc__
+
+    task = "twenty-questions"
+    option_names = ("object",)
+    oracle = functools.cached_property(lambda self: oracle())
+
+    def heard(self, reply):
+        return {"yes": YES, "no": NO}.get((plain(reply).split() or [""])[0])
+
+
+# ---------------------------------------------------------------------------------------------- data and card
+
+# (stray, hasty), see `Asker`: a fair asker, a wandering one, one who names too early, an aimless one
+PLAYERS = ((0.4, 0.05), (0.7, 0.05), (0.4, 0.4), (0.95, 0.05))
+
+
+def best_policy() -> Asker:
+    """The question with the most expected information; of two objects that fit, one is named."""
+    return Asker(oracle())
+
+
+def behaviour_policy():
+    """In each game one of four askers, from fair to aimless."""
+    return guessing.mixture(oracle(), PLAYERS)
+
+
+def behaviour_episodes(size: int, seed: int) -> Iterator[Episode]:
+    """Games of the behaviour policy."""
+    return guessing.episodes(TwentyQuestionsEnv(), behaviour_policy(), size, seed)
+
+
+def evaluation_options(episodes: int) -> list[dict]:
+    """Every object in turn."""
+    things = oracle().things
+    return [{"object": things[k % len(things)]} for k in range(episodes)]
+
+
+def references(games: int = 6_000) -> References:
+    """What the card holds, computed: the mean of `games` behaviour games, and the exact mean of the best policy."""
+    return guessing.references(TwentyQuestionsEnv(), behaviour_policy(), best_policy(), games,
+                               f"lmrl_lab.tasks.twenty_questions.references({games})")
+
+
+_REFERENCES = References(-20.0, -15.703, -6.968, (0.0, 0.062, 0.0), "lmrl_lab.tasks.twenty_questions.references(6000)")
+CARDS = {
+    "twenty-questions": TaskCard(
+        id="twenty-questions", title="Twenty Questions", summary="find a hidden object by questions that are answered yes or no",
+        capability="gathering information: each question should halve what is still possible",
+        env=TwentyQuestionsEnv, behaviour=behaviour_episodes, data_size=20_000, max_actions=QUESTIONS, keep=0.1,
+        context="episode",
+        policies={"random": lambda: RandomAsker(oracle()), "behaviour": behaviour_policy, "best": best_policy},
+        references=_REFERENCES, turn_tokens=2, evaluation_options=evaluation_options,
+        evaluation_episodes=158 * 2, network={"layers": 1, "width": 128}, actions=oracle().actions, vocabulary=guessing.vocabulary(oracle(), GuessingEnv.first),
+        model_text=lambda turns: guessing.model_text(oracle(), turns), parts=lambda token: guessing.parts(oracle(), token),
+        paper={"BC": -16.0, "filtered BC": -14.6, "MC": -13.9, "ILQL": -14.2, "PPO": -14.9, "online filtered BC": -16.8,
+               "GPT-4": -13.0}),
+}
