@@ -16,6 +16,8 @@ import numpy as np
 from lmrl_lab.env import References, TaskCard, TextEnv, unknown
 from lmrl_lab.episode import Episode, Turn
 from lmrl_lab.policies import played
+from lmrl_lab.simulators import Request, Simulator
+from lmrl_lab.simulators import simulator as _simulator
 from lmrl_lab.tasks.car_dealer_buyer import (
     LINES,
     OPENING,
@@ -46,22 +48,28 @@ from lmrl_lab.tasks.car_dealer_words import FEATURES
 TURNS = 25
 REWARDS = ("price", "paper")
 CHAT = frozenset(("greet", "thanks", "other"))
+# how a language model is told who it is
+IN_WORDS = {"bargain": "you buy only with a discount, and bargain hard",
+            "wishes": "you buy only if every one of your wishes is met, and you want to hear that it is",
+            "impatient": "you have little time, and dislike talk of discounts and features"}
 
 
 class CarDealerEnv(TextEnv):
     """Sell one car in 25 turns: reward at the end, the sale price in thousands of dollars, 0 without a sale.
 
     `reward`: "price", or "paper": price / ((budget + list price) / 2). `buyer` is the hidden buyer. Only the env's ledger
-    decides what a car is sold for; no text can raise a price there, or go under four fifths of the list price.
+    decides what a car is sold for; no text can raise a price there, or go under four fifths of the list price. `simulator`:
+    who speaks for the buyer. A language model's "Deal:" buys the car that the ledger holds, at the price that it holds, if
+    that is not above the buyer's budget; its "Goodbye:" ends the game.
     """
 
     task = "car-dealer"
     option_names = ("buyer",)
 
-    def __init__(self, reward: str = "price"):
+    def __init__(self, reward: str = "price", simulator: str | Simulator = "scripted"):
         if reward not in REWARDS:
             raise unknown("reward of car-dealer", reward, REWARDS)
-        self.reward = reward
+        self.reward, self.simulator = reward, _simulator(simulator)
         self.buyer: Buyer | None = None
 
     def _reset(self, options):
@@ -73,7 +81,9 @@ class CarDealerEnv(TextEnv):
         self._cuts = self._offer = self._price = self._dear = 0  # of the car on the table
         self._car: Car | None = None
         self._spoken, self._named = False, set()
-        return self._line("greeting") + "\n" + OPENING, {
+        first = self._line("greeting") + "\n" + OPENING
+        self._turns = (first,)
+        return first, {
             "legal_actions": None, "invalid": False, "success": False,
             "message": "a buyer has come; ask, show a car, name a price, close"}
 
@@ -86,6 +96,8 @@ class CarDealerEnv(TextEnv):
     def _step(self, action):
         acts = read(action)
         self._turn += 1
+        if self.simulator is not None:
+            return self._told_by_a_model(action, acts)
         buyer = self.buyer
         hurried = buyer.character == "impatient"
         if hurried and self._turn > 5:
@@ -97,11 +109,8 @@ class CarDealerEnv(TextEnv):
         else:
             says = self._answers(acts)
         if says is None:
-            price, self._patience = self._price, 0
-            reward = price / 10 if self.reward == "price" else 2 * price / (buyer.budget + self._car.list_price)
-            return self._line("accept", dollars(price)) + "\n", reward, True, False, {
-                "legal_actions": None, "invalid": False, "success": True,
-                "message": f"sold: the {self._car.name} for {dollars(price)}"}
+            self._patience = 0
+            return self._sold(self._line("accept", dollars(self._price)) + "\n")
         if self._patience <= 0 or self._turn >= TURNS:
             why = "the buyer lost patience and left" if self._patience <= 0 else f"the buyer left after {TURNS} turns"
             return self._line("leave") + "\n", 0.0, True, False, {
@@ -111,6 +120,39 @@ class CarDealerEnv(TextEnv):
         text = "".join([self._line(situation, value) + "\n" for situation, value in says.items()])
         return text, 0.0, False, False, {"legal_actions": None, "invalid": invalid, "success": False,
                                          "message": "no act was understood" if invalid else f"{TURNS - self._turn} turns left"}
+
+    def _sold(self, text: str) -> tuple[str, float, bool, bool, dict]:
+        """The end of a game in a sale, at the ledger's price."""
+        price = self._price
+        reward = price / 10 if self.reward == "price" else 2 * price / (self.buyer.budget + self._car.list_price)
+        return text, reward, True, False, {"legal_actions": None, "invalid": False, "success": True,
+                                           "message": f"sold: the {self._car.name} for {dollars(price)}"}
+
+    def request(self, action: str) -> Request:
+        """What the simulator is asked at this action."""
+        buyer = self.buyer
+        told = {"brand": buyer.brand, "body": buyer.body, "features": listed(buyer.features), "budget": dollars(buyer.budget),
+                "character": IN_WORDS[buyer.character], "tone": buyer.tone}
+        return Request(self.task, tuple(told.items()), (*self._turns, action))
+
+    def _told_by_a_model(self, action: str, acts: Sequence[Act]) -> tuple[str, float, bool, bool, dict]:
+        """A turn with a language model as the buyer: the seller's acts go into the ledger, the model says what it likes."""
+        reply = self.simulator.replies([self.request(action)])[0] or "..."
+        for act in acts:
+            if act.kind == "present":
+                self._show(act, next((a.price for a in acts if a.kind == "price"), None), {})
+            elif act.kind in ("price", "discount") and self._car:
+                self._enter(lowered(self._price, act))
+        told = reply + "\n"
+        if reply.lower().startswith("deal:") and self._car:
+            if self._price <= self.buyer.budget:
+                return self._sold(told)
+            told = "That is more than I can spend.\n"
+        self._turns += (action, told)
+        gone, left = reply.lower().startswith("goodbye:"), TURNS - self._turn
+        return told, 0.0, gone or not left, False, {
+            "legal_actions": None, "invalid": all(act.kind == "other" and not act.about for act in acts), "success": False,
+            "message": "the buyer left" if gone else f"{left} turns left"}
 
     def _answers(self, acts: Sequence[Act]) -> dict[str, str] | None:
         """Reads the acts of a turn into the ledger. What the buyer says, situation -> slot, or None: he buys at `_price`."""
