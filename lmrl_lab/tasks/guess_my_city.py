@@ -94,7 +94,7 @@ CARDS = {
         references=_REFERENCES, turn_tokens=2, evaluation_options=evaluation_options,
         evaluation_episodes=100 * 4, network={"layers": 1, "width": 128},
         actions=oracle().actions, vocabulary=guessing.vocabulary(oracle(), GuessingEnv.first),
-        model_text=lambda turns: guessing.model_text(oracle(), turns), parts=lambda token: guessing.parts(oracle(), token),
+        model_text=lambda turns: guessing.model_text(oracle(), turns),
         paper={"BC": -17.0, "filtered BC": -15.2, "MC": -11.2, "ILQL": -12.5, "PPO": -15.1, "online filtered BC": -19.2,
                "GPT-4": -10.13}),
 }

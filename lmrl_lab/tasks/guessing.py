@@ -255,12 +255,3 @@ def references(env: GuessingEnv, behaviour, best: Asker, games: int, command: st
     exact = np.mean([played(best, env, options={env.oracle.kind: name}).total_return for name in env.oracle.things])
     return References(-float(QUESTIONS), float(returns.mean()), float(exact),
                       (0.0, float(returns.std(ddof=1) / games**0.5), 0.0), command)
-
-
-def parts(oracle: Oracle, token: str) -> tuple[str, ...]:
-    """What the token of a guess is made of: the answers that the table gives for what it names, but for plain no. So a tiny
-    model begins with the knowledge that a pretrained one brings; nothing for other tokens."""
-    if token not in oracle.index or oracle.index[token] < len(oracle.questions):
-        return ()
-    n = oracle.index[token] - len(oracle.questions)
-    return tuple(f"{question} {row[n]}" for question, row in zip(oracle.questions, oracle.answers, strict=False) if row[n] != NO)

@@ -114,7 +114,7 @@ CARDS = {
         references=_REFERENCES, turn_tokens=2, evaluation_options=evaluation_options,
         evaluation_episodes=158 * 2, network={"layers": 1, "width": 128},
         actions=oracle().actions, vocabulary=guessing.vocabulary(oracle(), GuessingEnv.first),
-        model_text=lambda turns: guessing.model_text(oracle(), turns), parts=lambda token: guessing.parts(oracle(), token),
+        model_text=lambda turns: guessing.model_text(oracle(), turns),
         paper={"BC": -16.0, "filtered BC": -14.6, "MC": -13.9, "ILQL": -14.2, "PPO": -14.9, "online filtered BC": -16.8,
                "GPT-4": -13.0}),
 }
