@@ -5,49 +5,122 @@ Importing this needs no torch; the reference agent imports it when it is used.
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from lmrl_lab.env import TASKS, TextEnv, make
-from lmrl_lab.episode import Episode, Turn
+from lmrl_lab.episode import Episode, EpisodeFileError, Turn, append_episode, read_episodes
 from lmrl_lab.policies import Policy
+from lmrl_lab.simulators import SimulatorError
 
 
 def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[dict | None] | None = None,
-            batch: int | None = None, progress: Callable[[int], None] | None = None, **kwargs) -> list[Episode]:
+            batch: int | None = None, progress: Callable[[int], None] | None = None,
+            save_to: str | os.PathLike | None = None, **kwargs) -> list[Episode]:
     """Play one game a seed, `batch` of them side by side (the card's number if None); Episodes in the order of the seeds.
 
     `options[i]` goes to the reset of game i, `kwargs` to `make`. `progress(n)` is told how many games are finished. The
     game and the policy's row are both seeded with seeds[i], so a game does not depend on which others play beside it.
+
+    save_to: a plain .jsonl file to which each Episode is added when it is finished. The same call goes on after an
+    interruption: games that the file holds are not played again. Raises EpisodeFileError where it holds a game that this
+    call does not play (of another task, policy, keyword, seed or option), SimulatorError where a language model fails.
     """
     options = [None] * len(seeds) if options is None else list(options)
     if len(options) != len(seeds):
         raise ValueError(f"{len(seeds)} seeds and {len(options)} options")
     batch = TASKS[task].side_by_side if batch is None else batch
-    name, episodes = getattr(policy, "name", type(policy).__name__), []
-    for begin in range(0, len(seeds), batch):
-        part = slice(begin, begin + batch)
-        episodes += _play(policy, [make(task, **kwargs) for _ in seeds[part]], list(seeds[part]), options[part], name)
+    name, episodes = getattr(policy, "name", type(policy).__name__), [None] * len(seeds)
+    keywords = {key: getattr(value, "spec", value) for key, value in kwargs.items()}
+    if save_to is not None:
+        for i, episode in _saved(Path(save_to), task, name, seeds, options, keywords):
+            episodes[i] = episode
+    missing = [i for i, episode in enumerate(episodes) if episode is None]
+    done = len(seeds) - len(missing)
+
+    def finished(i: int, episode: Episode) -> None:
+        nonlocal done
+        if keywords:
+            episode.info["keywords"] = dict(keywords)
+        episodes[i], done = episode, done + 1
+        if save_to is not None:
+            append_episode(save_to, episode)
+
+    for begin in range(0, len(missing), batch):
+        part = missing[begin:begin + batch]
+        try:
+            _play(policy, [make(task, **kwargs) for _ in part], [seeds[i] for i in part], [options[i] for i in part], name,
+                  lambda row, episode, part=part: finished(part[row], episode))
+        except SimulatorError as error:
+            kept = (f"{done} of {len(seeds)} games are finished and kept in {save_to}; the same call goes on from there"
+                    if save_to is not None else "no game is kept; with save_to=FILE the finished ones would be")
+            raise SimulatorError(f"{error}; {kept}") from None
         if progress:
-            progress(len(episodes))
-    for episode in episodes:
-        if kwargs:
-            episode.info["keywords"] = dict(kwargs)
+            progress(done)
     return episodes
 
 
-def _play(policy: Policy, envs: list[TextEnv], seeds: list[int], options: list, name: str) -> list[Episode]:
+def _saved(path: Path, task: str, name: str, seeds: Sequence[int], options: list, keywords: dict) -> list[tuple[int, Episode]]:
+    """(which game, Episode) for each whole line of a file that `rollout` has written; a cut last line is taken off."""
+    if path.suffix != ".jsonl":
+        raise ValueError(f"{path}: games are saved to plain .jsonl files")
+    if not path.exists():
+        return []
+    whole, newline, cut = path.read_bytes().rpartition(b"\n")
+    if cut:
+        print(f"{path}: the last line was cut, so its game is played again", file=sys.stderr)
+        os.truncate(path, len(whole + newline))
+
+    def label(*parts) -> str:  # as it reads in a file, where a tuple is a list
+        return json.dumps(parts, sort_keys=True)
+
+    wanted: dict[str, list[int]] = {}
+    for i in reversed(range(len(seeds))):
+        wanted.setdefault(label(name, keywords, int(seeds[i]), options[i] or {}), []).append(i)
+    found = []
+    for number, episode in enumerate(read_episodes(path, task), 1):
+        info = episode.info
+        games = wanted.get(label(episode.policy, info.get("keywords", {}), episode.seed, info.get("options", {})))
+        if not games:
+            raise EpisodeFileError(f"{path}, line {number}: a game of '{episode.policy}' with seed {episode.seed}, options "
+                                   f"{info.get('options')} and keywords {info.get('keywords')}, which this call does not play; "
+                                   "save to another file")
+        found.append((games.pop(), episode))
+    return found
+
+
+def _ask_ahead(envs: list[TextEnv], observations: list[str | None], actions: list[str | None]) -> None:
+    """Ask each language model once for all that the games will ask it in their next step: they find the replies remembered."""
+    asked: dict[int, tuple] = {}
+    for env, text, action in zip(envs, observations, actions, strict=True):
+        model = getattr(env, "simulator", None)
+        if text is not None and model is not None:
+            request = env.request(action)
+            if request is not None:
+                asked.setdefault(id(model), (model, []))[1].append(request)
+    for model, requests in asked.values():
+        model.replies(requests)
+
+
+def _play(policy: Policy, envs: list[TextEnv], seeds: list[int], options: list, name: str,
+          finished: Callable[[int, Episode], None]) -> None:
+    """Play the games to their ends; `finished` is told each row and its Episode as soon as it is over."""
     n = len(envs)
     started = [env.reset(seed=int(seed), options=option) for env, seed, option in zip(envs, seeds, options, strict=True)]
     observations: list[str | None] = [text for text, _ in started]
     infos = [info for _, info in started]
     turns = [[Turn(text, False)] for text in observations]
-    invalid, episodes = [0] * n, [None] * n
+    invalid = [0] * n
     policy.reset([int(seed) for seed in seeds])
     fingerprint = getattr(getattr(policy, "codec", None), "fingerprint", None)
     try:
         while any(text is not None for text in observations):
             actions = policy.act(observations, infos)
             choices = getattr(policy, "last_choices", None)
+            _ask_ahead(envs, observations, actions)
             for i, action in enumerate(actions):
                 if observations[i] is None:
                     continue
@@ -62,12 +135,11 @@ def _play(policy: Policy, envs: list[TextEnv], seeds: list[int], options: list, 
                         info["options"] = {k: list(v) if isinstance(v, tuple) else v for k, v in options[i].items()}
                     if fingerprint:
                         info["tokenizer"] = fingerprint
-                    episodes[i] = Episode(envs[i].task, turns[i], terminated, truncated and not terminated,
-                                          int(seeds[i]), name, info)
+                    finished(i, Episode(envs[i].task, turns[i], terminated, truncated and not terminated,
+                                        int(seeds[i]), name, info))
     finally:
         for env in envs:
             env.close()
-    return episodes
 
 
 class ReferenceAgent:
