@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import importlib
+import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
+from typing import NamedTuple
 
 from lmrl_lab.env import TextEnv
 from lmrl_lab.episode import Turn
@@ -28,6 +30,7 @@ WALL, RIM, FLOOR, GRID = "#3d4757", "#e8ebf0", "#fbfaf5", "#dcd9cc"
 TRAIL, TRAIL_TINT, GOAL, WALKER = "#b45f06", "#fbe7c6", "#2e7d4f", "#1f5fbf"
 GROUND = "#f3f4f6"  # behind a picture that is not a board
 CELL = 28  # pixels
+CHAT = 560  # pixels: the width of a chat and of what stands above and below it
 
 
 # ------------------------------------------------------------------------------------------------------- helpers
@@ -177,23 +180,64 @@ def view_maze(turns: Sequence[Turn], env: TextEnv, reveal: bool) -> str:
 
 # ------------------------------------------------------------------------------------------------- text and tables
 
-def draw_chat(turns: Sequence[Turn], player: str = "You") -> str:
-    """Speech bubbles, the game or partner on the left, the player on the right; it stays scrolled to the end."""
-    bubbles = []
-    for turn in turns:
-        who, side = (player, "end") if turn.is_action else ("Game", "start")
-        colors = "color:#ffffff;background:#1f5fbf" if turn.is_action else f"color:{INK};background:{PANEL}"
+class Note(NamedTuple):
+    """Words beneath a speech bubble; `failed`: what was said was not understood, and the bubble is drawn so."""
+
+    words: str
+    failed: bool = False
+
+
+def draw_chat(turns: Sequence[Turn], player: str | Sequence[str] = "You", partner: str = "Game",
+              notes: Mapping[int, Note] | None = None, count: str = "") -> str:
+    """Speech bubbles, the game or partner on the left, the player on the right; it stays scrolled to the end.
+
+    player: a name, or one an action. notes: index of a turn -> what stands beneath its bubble. count: how the actions are
+    numbered, "question {}". An empty first observation, of a talk that the player begins, has no bubble.
+    """
+    bubbles, notes = [], notes or {}
+    players = itertools.repeat(player) if isinstance(player, str) else iter(player)
+    for i, turn in enumerate(turns):
+        who, side = (next(players), "end") if turn.is_action else (partner, "start")
+        if not i and not turn.text.strip():
+            continue
+        note = notes.get(i, Note(""))
+        colors = "color:#ffffff;background:#1f5fbf;border:1px solid #1f5fbf" if turn.is_action else (
+            f"color:{INK};background:{PANEL};border:1px solid transparent")
+        if note.failed:
+            colors = f"color:{FAINT};background:none;border:1px dashed {FAINT}"
+        if count and turn.is_action:
+            who = f"{who}, {count.format(i // 2 + 1)}"
         reward = f" [{number(turn.reward)}]" if turn.is_action and turn.reward else ""
+        small = f'<div style="font-size:11px;color:{FAINT};text-align:{side}">'
+        below = f"{small}{escape(note.words)}</div>" if note.words else ""
         bubbles.append(
-            f'<div style="align-self:flex-{side};max-width:80%;margin:3px 0">'
-            f'<div style="font-size:11px;color:{FAINT};text-align:{side}">{escape(who + reward)}</div>'
-            f'<div style="{colors};border-radius:10px;padding:5px 10px;white-space:pre-wrap;overflow-wrap:anywhere">'
-            f'{escape(turn.text.strip()) or "&#160;"}</div></div>')
+            f'<div style="align-self:flex-{side};max-width:85%;margin:3px 0;display:flex;flex-direction:column;'
+            f'align-items:flex-{side}">{small}{escape(who + reward)}</div>'
+            f'<div style="{colors};border-radius:10px;padding:4px 10px;white-space:pre-wrap;overflow-wrap:anywhere">'
+            f'{escape(turn.text.strip()) or "&#160;"}</div>{below}</div>')
     column = f'<div style="display:flex;flex-direction:column">{"".join(bubbles)}</div>'
     return (f'<div role="log" aria-label="The conversation so far" tabindex="0" style="color:{INK};background:{PAPER};'
             f'{SANS};font-size:14px;line-height:1.4;border:1px solid {LINE};border-radius:6px;padding:6px 10px;'
-            f'width:560px;max-width:100%;box-sizing:border-box;max-height:380px;overflow-y:auto;display:flex;'
+            f'width:{CHAT}px;max-width:100%;box-sizing:border-box;max-height:380px;overflow-y:auto;display:flex;'
             f'flex-direction:column-reverse">{column}</div>')
+
+
+def draw_facts(title: str, facts: Mapping[str, str]) -> str:
+    """A small table under a chat, a fact a row: what was hidden, say. A long one scrolls."""
+    cell = "padding:1px 12px 1px 0;text-align:left;vertical-align:top;background:none"
+    rows = "".join(f'<tr style="background:none"><th scope="row" style="{cell};font-weight:normal;color:{FAINT};width:36%">'
+                   f'{escape(name)}</th><td style="{cell}">{escape(value)}</td></tr>' for name, value in facts.items())
+    table = (f'<div tabindex="0" role="group" aria-label="{escape(title)}" style="max-height:190px;overflow-y:auto">'
+             f'<table style="border-collapse:collapse;font-size:13px;width:100%;margin:0">{rows}</table></div>') if facts else ""
+    return card(f'<div style="font-weight:600;margin-bottom:2px">{escape(title)}</div>{table}',
+                f"border:1px solid {LINE};border-radius:6px;padding:4px 10px;margin-top:6px;width:{CHAT}px;max-width:100%;"
+                "box-sizing:border-box")
+
+
+def hidden_words(words: str) -> str:
+    """Words for screen readers alone: what a chat shows has to be said in the live region too."""
+    return (f'<div style="position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap">'
+            f"{escape(words)}</div>")
 
 
 def draw_transcript(turns: Sequence[Turn], current: int | None = None, around: int = 6) -> str:
@@ -264,13 +308,26 @@ VIEWS: dict[str, View] = {"maze-fo": view_maze, "maze-po": view_maze, "wordle": 
                           **dict.fromkeys(("chess", "chess-endgames"), _late("draw_chess", "view"))}
 # tasks whose pictures need no env: games that cannot be played again, published ones say, are drawn all the same
 FROM_TEXT = {"wordle", "chess", "chess-endgames"}
+# games whose picture is the talk: id -> talk(turns, env or None, reveal?, the players' names, what a published record says
+# was hidden)
+TALKS: dict[str, View] = {**dict.fromkeys(("twenty-questions", "guess-my-city"), _late("draw_guessing", "view")),
+                          "car-dealer": _late("draw_car_dealer", "view")}
+# what a player looks up during all of the game: id -> aside(turns)
+ASIDES: dict[str, Callable[[Sequence[Turn]], str]] = {"car-dealer": _late("draw_car_dealer", "aside")}
+# tasks with something to hide from who plays and who watches
+HIDING = {"maze-po", "text-nav-fo", "text-nav-po", "wordle", *TALKS}
 # id -> say(turns): the game's last words as HTML, where they need more than to be quoted
 SAYINGS: dict[str, Callable[[Sequence[Turn]], str]] = {
-    "wordle": _late("draw_wordle", "say"), **dict.fromkeys(("chess", "chess-endgames"), _late("draw_chess", "say"))}
+    "wordle": _late("draw_wordle", "say"), **dict.fromkeys(("chess", "chess-endgames"), _late("draw_chess", "say")),
+    **dict.fromkeys(("twenty-questions", "guess-my-city"), _late("draw_guessing", "say")),
+    "car-dealer": _late("draw_car_dealer", "say")}
 
 
-def view(task: str, turns: Sequence[Turn], env: TextEnv | None, reveal: bool, player: str = "You", **more) -> str:
+def view(task: str, turns: Sequence[Turn], env: TextEnv | None, reveal: bool, player: str | Sequence[str] = "You",
+         hidden: Mapping[str, str] | None = None, **more) -> str:
     """The picture of a game, or the chat where the task has no picture or the game cannot be rebuilt (env None)."""
+    if task in TALKS:
+        return TALKS[task](turns, env, reveal, player, hidden)
     if task in VIEWS and (env is not None or task in FROM_TEXT):
         try:
             return VIEWS[task](turns, env, reveal, **more)
@@ -280,8 +337,13 @@ def view(task: str, turns: Sequence[Turn], env: TextEnv | None, reveal: bool, pl
     return draw_chat(turns, player)
 
 
+def aside(task: str, turns: Sequence[Turn]) -> str:
+    """What stands beside the picture from the first turn to the last; "" for most tasks."""
+    return ASIDES[task](turns) if task in ASIDES else ""
+
+
 def say(task: str, turns: Sequence[Turn]) -> str:
-    """What the game said last; nothing for a task whose picture is the chat, which has it."""
-    if task not in VIEWS:
-        return ""
-    return SAYINGS[task](turns) if task in SAYINGS else quote(turns[-1].text)
+    """What the game said last; nothing for a task without a picture, whose chat has it."""
+    if task in SAYINGS:
+        return SAYINGS[task](turns)
+    return quote(turns[-1].text) if task in VIEWS else ""

@@ -97,6 +97,11 @@ class Game:
         self.undone, self._by_agent = self.undone + 1, self._by_agent[:-1]
 
     @property
+    def movers(self) -> list[str]:
+        """Who made each of the moves so far."""
+        return ["Agent" if by_agent else "You" for by_agent in self._by_agent]
+
+    @property
     def agent_moves(self) -> int:
         """How many of the moves so far the agent made."""
         return sum(self._by_agent)
@@ -137,5 +142,5 @@ def advice(agent: Policy, task: str, turns: Sequence[Turn], infos: Sequence[dict
     its, played = "", [turn.text for turn in turns[1::2]]
     for turn, info, before in zip(turns[::2], infos, [None, *played], strict=True):
         # whoever made them, these are the moves that were made: a policy with a memory goes by them
-        its = agent.act([turn.text], [{**info, "played": before}])[0]
+        its = agent.act([turn.text], [info if before is None else {**info, "played": before}])[0]
     return [{"action": its, "probability": None, "value": None}]

@@ -5,6 +5,7 @@ One `Manners` a task, in `manners`; the controls are in `player`, the pictures i
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ class Manners:
     be typed (else a legal action); mistake: what is said of an action that is not legal before it is played, which takes a
     second Enter ("" plays it at once); offers(legal actions, observation) -> the buttons; undo: moves can be taken back;
     position_only: scripted policies go by the last observation alone, so they need not be played over the whole game;
-    engine: the env's `close()` only ends a process, which the next move starts again.
+    engine: the env's `close()` only ends a process, which the next move starts again; sentences: what is typed is long.
     """
 
     read: Callable[[str, str], str] = lambda typed, observation: typed
@@ -38,6 +39,7 @@ class Manners:
     undo: bool = False
     position_only: bool = False
     engine: bool = False
+    sentences: bool = False
 
 
 def closed_up(action: str) -> str:
@@ -99,6 +101,13 @@ def _offer_chess(legal: Sequence[str] | None, observation: str) -> Offers:
     return offers
 
 
+# ------------------------------------------------------------------------------------------------------- dialogues
+
+def _late(name: str) -> Callable:
+    """A function of `moves_dialogue`, imported with the tasks' tables when a dialogue is first played."""
+    return lambda *args: getattr(importlib.import_module("lmrl_lab.widgets.moves_dialogue"), name)(*args)
+
+
 # ------------------------------------------------------------------------------------------------------- the tasks
 
 PLAIN = Manners()
@@ -108,6 +117,12 @@ _CHESS = Manners(read=_read_chess, show=closed_up, example="e4, Nf3 or g1f3", of
 _ALL = {
     "wordle": Manners(read=_read_word, show=closed_up, example="house", offers=_no_buttons,
                       mistake="not a word of this game, and would cost a try"),
+    "twenty-questions": Manners(read=_late("read_object"), example="Is it bigger than a car?, or a name: piano", undo=True,
+                                offers=_late("offer_questions"), sentences=True),
+    "guess-my-city": Manners(read=_late("read_city"), example="Which language is spoken?, or a name: Paris", undo=True,
+                             offers=_late("offer_kinds"), sentences=True),
+    "car-dealer": Manners(example="What kind of car are you looking for?", undo=True, offers=_late("offer_acts"),
+                          sentences=True),
     "text-nav-fo": _TEXT_NAV, "text-nav-po": _TEXT_NAV, "chess": _CHESS, "chess-endgames": _CHESS,
 }
 

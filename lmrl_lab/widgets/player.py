@@ -86,13 +86,16 @@ class Player:
 
     def _build(self) -> None:
         self.header, self.picture, self.status = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.aside = widgets.HTML(draw.aside(self.game.card.id, self.game.turns))
         self.hint, self.record, self.download = widgets.HTML(), widgets.HTML(), widgets.HTML()
         legal = self.game.infos[0]["legal_actions"]
         example = self.manners.example or (legal[0] if legal else "")
         example = f"for example: {example}" if example else "type here, then press Enter"
         # the value comes when Enter is pressed or the box is left, see `_on_text_message`
-        self.text = widgets.Text(description="Action:", placeholder=example, continuous_update=False,
-                                 layout=widgets.Layout(width="300px"), style={"description_width": "initial"})
+        long = self.manners.sentences
+        self.text = widgets.Text(description="Say:" if long else "Action:", placeholder=example, continuous_update=False,
+                                 layout=widgets.Layout(width="400px" if long else "300px"),
+                                 style={"description_width": "initial"})
         self.text.on_msg(self._on_text_message)
         self.text.observe(self._on_text_value, "value")
         self.send = self._button("Send", lambda: self._submit(), "primary")
@@ -111,8 +114,9 @@ class Player:
         controls = widgets.VBox([self.status, _row(self.text, self.send, *[self.take_back] * self.manners.undo),
                                  self.buttons, *agent],
                                 layout=widgets.Layout(flex="1 1 380px", max_width="560px"))
+        picture = widgets.VBox([self.aside, self.picture]) if self.aside.value else self.picture
         self.box = widgets.VBox([
-            self.header, _row(self.picture, controls, grid_gap="18px"),
+            self.header, _row(picture, controls, grid_gap="18px"),
             _row(self.seed, self.again, self.show_record, align_items="center"), self.record, self.download,
         ], layout=widgets.Layout(max_width="1000px"))
 
@@ -236,7 +240,7 @@ class Player:
     def _draw_picture(self) -> None:
         game = self.game
         picked = {"picked": self._group[-2:]} if self._group else {}  # the square of a chess piece
-        self.picture.value = draw.view(game.card.id, game.turns, game.env, game.over, **picked)
+        self.picture.value = draw.view(game.card.id, game.turns, game.env, game.over, game.movers, **picked)
 
     def _header(self) -> str:
         game, cell = self.game, "margin-right:22px;white-space:nowrap"
@@ -318,7 +322,7 @@ class Player:
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         """The controls where they work; a picture and the transcript in a saved notebook."""
         return {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view_of(self.box),
-                "text/html": twin(self.header.value, self.picture.value, draw.draw_transcript(self.game.turns))}
+                "text/html": twin(self.header.value + self.aside.value, self.picture.value, draw.draw_transcript(self.game.turns))}
 
 
 def _row(*controls: widgets.Widget, **layout: str) -> widgets.HBox:

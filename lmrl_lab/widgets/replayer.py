@@ -42,11 +42,15 @@ class Replayer:
         steps = [("First", lambda: 0), ("◀ Previous", lambda: self.slider.value - 1),
                  ("Next ▶", lambda: self.slider.value + 1), ("Last", lambda: self.slider.max)]
         self.buttons = [self._button(words, turn) for words, turn in steps]
-        self.header, self.picture, self.text, self.hint = (widgets.HTML() for _ in range(4))
+        self.reveal = widgets.Checkbox(description="Show what is hidden", value=episodes[0].task not in draw.TALKS, indent=False,
+                                       layout=widgets.Layout(width="auto", margin="0 0 0 14px"))
+        self.reveal.observe(lambda _: self._draw(), "value")
+        self.header, self.aside, self.picture, self.text, self.hint = (widgets.HTML() for _ in range(5))
+        picture = widgets.VBox([self.aside, self.picture])
         side = widgets.VBox([self.text, self.hint], layout=widgets.Layout(flex="1 1 380px", max_width="620px"))
         self.box = widgets.VBox([
-            *[self.choice] * (len(episodes) > 1), self.header, widgets.HBox([self.slider, *self.buttons], layout=row),
-            widgets.HBox([self.picture, side], layout=widgets.Layout(flex_flow="row wrap", grid_gap="18px"))],
+            *[self.choice] * (len(episodes) > 1), self.header, widgets.HBox([self.slider, *self.buttons, self.reveal], layout=row),
+            widgets.HBox([picture, side], layout=widgets.Layout(flex_flow="row wrap", grid_gap="18px"))],
             layout=widgets.Layout(max_width="1000px"))
         self._load(0)
 
@@ -63,31 +67,37 @@ class Replayer:
 
     def _load(self, which: int) -> None:
         self.episode = episode = self.episodes[which]
-        drawn = episode.task in draw.VIEWS
+        drawn = episode.task in draw.VIEWS or episode.task in draw.TALKS
         self.problem = _why_not_replayable(episode) if drawn else None  # then what the text tells has to do
-        self._beside = drawn and (not self.problem or episode.task in draw.FROM_TEXT)  # else the picture is the text
+        # else the picture is the text
+        self._beside = episode.task in draw.VIEWS and (not self.problem or episode.task in draw.FROM_TEXT)
         if self._env is not None:
             self._env.close()
         self._env, self._infos, self._pictures, self._advice, self.text.value = None, [], {}, {}, ""
         if drawn and not self.problem:
             self._env = make(episode.task, **episode.info.get("keywords", {}))
+        self.aside.value = draw.aside(episode.task, episode.turns)
+        can_hide = episode.task in draw.HIDING and (self._env is not None or "hidden" in episode.info)
+        self.reveal.layout.display = None if can_hide else "none"
         self.slider.value = 0
         self.slider.max = len(episode.actions)
         self._draw()
 
     def _picture(self, turn: int) -> str:
         """Pictures are made in the order of play, as the env takes each action once; those that need only the text are not:
-        there the env plays the whole game first, and its engine, if it has one, is let go."""
+        there the env plays the whole game first, and its engine, if it has one, is let go. What is hidden shows at the end."""
         played, from_text = len(self.episode.actions), self.episode.task in draw.FROM_TEXT
         while len(self._infos) <= (played if from_text else turn):
             self._infos.append(self._info(len(self._infos)))
             if not from_text:
-                self._pictures[len(self._infos) - 1] = self._view(len(self._infos) - 1)
+                done = len(self._infos) - 1
+                self._pictures.update({(done, reveal): self._view(done, reveal) for reveal in (False, True)})
             if self._env is not None and len(self._infos) > played:
                 self._env.close()
-        if turn not in self._pictures:
-            self._pictures[turn] = self._view(turn)
-        return self._pictures[turn]
+        key = turn, self.reveal.value or turn == played
+        if key not in self._pictures:
+            self._pictures[key] = self._view(*key)
+        return self._pictures[key]
 
     def _info(self, turn: int) -> dict:
         """The env's info after that many actions; to be asked in this order."""
@@ -99,8 +109,9 @@ class Replayer:
             return self._env.reset(seed=episode.seed, options=episode.info.get("options"))[-1]
         return self._env.step(episode.turns[2 * turn - 1].text)[-1]
 
-    def _view(self, turn: int) -> str:
-        return draw.view(self.episode.task, self.episode.turns[:2 * turn + 1], self._env, True, self._player())
+    def _view(self, turn: int, reveal: bool) -> str:
+        return draw.view(self.episode.task, self.episode.turns[:2 * turn + 1], self._env, reveal, self._player(),
+                         self.episode.info.get("hidden"))
 
     def _player(self) -> str:
         return "You" if self.episode.policy == "human" else self.episode.policy or "Player"
@@ -157,7 +168,7 @@ class Replayer:
         """The controls where they work; this turn's picture and the whole transcript in a saved notebook."""
         turn = self.slider.value
         return {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view_of(self.box),
-                "text/html": twin(self._header(turn), self._picture(turn), draw.draw_transcript(self.episode.turns))}
+                "text/html": twin(self._header(turn) + self.aside.value, self._picture(turn), draw.draw_transcript(self.episode.turns))}
 
 
 def _why_not_replayable(episode: Episode) -> str | None:
