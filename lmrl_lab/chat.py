@@ -62,7 +62,7 @@ def transport(spec: str, **settings) -> Transport:
 
 def spoken(turns: Sequence[dict[str, str]]) -> str:
     """A conversation as plain lines, a line a turn: the model's own begin with "You:", the others' with "Them:"."""
-    return "\n".join(("You: " if turn["role"] == "assistant" else "Them: ") + turn["content"].strip() for turn in turns)
+    return "\n".join(("You: " if turn["role"] == "assistant" else "Them: ") + turn["content"] for turn in turns)
 
 
 # ---------------------------------------------------------------------------------------------- a chat endpoint

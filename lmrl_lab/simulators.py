@@ -153,9 +153,10 @@ class ChatSimulator(ModelSimulator):
 
 
 def conversation(system: str, said: Sequence[str]) -> Conversation:
-    """Messages from a system text and texts in turn, the user's first."""
+    """Messages from a system text and texts in turn, the user's first. Some servers refuse an empty one: it becomes "..."."""
     roles = ("user", "assistant")
-    return [{"role": "system", "content": system}, *({"role": roles[i % 2], "content": text} for i, text in enumerate(said))]
+    return [{"role": "system", "content": system},
+            *({"role": roles[i % 2], "content": text.strip() or "..."} for i, text in enumerate(said))]
 
 
 @functools.lru_cache(maxsize=64)
@@ -222,11 +223,11 @@ class ChatPolicy:
 
     def act(self, observations: list[str | None], infos: list[dict]) -> list[str | None]:
         live = [i for i, text in enumerate(observations) if text is not None]
-        asked = [conversation(self.system, [*self._said[i], observations[i].strip()]) for i in live]
+        asked = [conversation(self.system, [*self._said[i], observations[i]]) for i in live]
         actions: list[str | None] = [None] * len(observations)
         for i, answer in zip(live, self.transport.complete(asked), strict=True):
             actions[i] = parsed(answer, infos[i]["legal_actions"])
-            self._said[i] += [observations[i].strip(), actions[i]]
+            self._said[i] += [observations[i], actions[i]]
         return actions
 
 

@@ -285,7 +285,7 @@ def test_the_partner_is_told_what_it_knows_and_what_was_said():
     turns = ("Questions:\n", "Is it alive?", "No.\n", "Is it loud?")
     assert ModelSimulator(model).replies([dataclasses.replace(PIANO, turns=turns)]) == ["No."]
     [[[system, *said]]] = model.calls
-    assert said == [{"role": "user", "content": "Is it alive?"}, {"role": "assistant", "content": "No.\n"},
+    assert said == [{"role": "user", "content": "Is it alive?"}, {"role": "assistant", "content": "No."},
                     {"role": "user", "content": "Is it loud?"}]
     assert system["role"] == "system" and "Piano" in system["content"] and system["content"].endswith("words were:\nQuestions:")
     assert spoken(said) == "Them: Is it alive?\nYou: No.\nThem: Is it loud?"
@@ -443,6 +443,9 @@ def test_a_player_s_conversation_and_its_examples():
                          {"role": "user", "content": "second"}]
     assert f"Example 1:\nThem: {example.turns[0].text}You: {example.turns[1].text}\nThem: " in one[0]["content"]
     assert one[0]["content"].startswith((PROMPTS / "player_maze_fo.txt").read_text().strip())
+    policy.reset([1])
+    policy.act(["\n"], infos[:1])
+    assert model.calls[-1][0][1:] == [{"role": "user", "content": "..."}], "a reset forgets; some servers refuse an empty text"
     with pytest.raises(ValueError, match="examples of maze-fo"):
         ChatPolicy(model, "maze-po", examples=[example])
     with pytest.raises(ValueError, match="did you mean 'player_maze_fo'"):
