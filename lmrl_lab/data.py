@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import itertools
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -149,8 +151,15 @@ def load_published(path: str | os.PathLike, task: str) -> list[Episode]:
     (text, is_action) pairs (Wordle). A step a line: `{from_state, action, reward, done}` (chess), where a game ends at a
     `done`, at an empty line and at the end of the file; its boards and moves are spelled with spaces as the game does. A
     final observation that the file lacks is given as an empty line. Raises EpisodeFileError that names file and line.
+
+    The three dialogues have conversations: `{lines, correct, word}` (see `_asked`) or `{buyer_info, lines, output}` (see
+    `_sold`), in one JSON list, in an object of lists (one a tone of the buyer's), or one a line. What the record says was
+    hidden stands in `info["hidden"]`. These layouts follow the published description of the files and the code that reads
+    them; no reader here has met a real file.
     """
     TASKS[task]  # an unknown task is an error before the file is read
+    if task in CONVERSATIONS:
+        return list(_conversations(path, task))
     episodes, steps, number = [], [], 0
 
     def add(record) -> None:
@@ -218,6 +227,107 @@ def _with_spaces(text: str) -> str:
 
 def _line(text: str) -> str:
     return text if text.endswith("\n") else text + "\n"
+
+
+CONVERSATIONS = ("twenty-questions", "guess-my-city", "car-dealer")
+
+
+def _conversations(path: str | os.PathLike, task: str) -> Iterable[Episode]:
+    """Episodes of a file that is one JSON list of conversations, an object with such lists (the Car Dealer's, a list a tone),
+    or a conversation a line. An error names the line, or in a file that is one JSON value the number of the conversation."""
+    whole = _one_json_value(path)
+    if whole is None:
+        records = ((f"line {number}", record) for number, record in read_json_lines(path))
+    else:
+        if isinstance(whole, dict):
+            whole = [whole] if "lines" in whole else itertools.chain(*whole.values())
+        records = ((f"conversation {n}", record) for n, record in enumerate(whole, start=1))
+    for where, record in records:
+        try:
+            yield (_sold if task == "car-dealer" else _asked)(record, task)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise EpisodeFileError(f"{path}, {where}: not a published conversation ({error!r})") from None
+
+
+def _one_json_value(path: str | os.PathLike) -> list | dict | None:
+    """A file that is one list or object; None for a file with a JSON value a line. Raises EpisodeFileError."""
+    path = Path(path)
+    if path.suffix == ".gz":
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+        whole = json.loads(text)
+    except UnicodeDecodeError as error:
+        raise EpisodeFileError(f"{path}: not text ({error})") from None
+    except json.JSONDecodeError as error:
+        if re.match(r"\{.*\}\s*\n", text):
+            return None
+        raise EpisodeFileError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from None
+    lists = isinstance(whole, list) or isinstance(whole, dict) and (
+        "lines" in whole or all(isinstance(part, list) for part in whole.values()))
+    if not lists:
+        raise EpisodeFileError(f"{path}, line 1: neither conversations nor lists of them, but {str(whole)[:60]!r}")
+    return whole
+
+
+def _asked(record: dict, task: str) -> Episode:
+    """Twenty Questions, Guess My City: `{lines, correct, word}`, a line being a question with its answer behind the question
+    mark, or question and answer being a line each. -1 a question, 0 for the last one of a game that is `correct`."""
+    lines, correct, word = [line.strip() for line in record["lines"]], record["correct"], record["word"]
+    both = [re.fullmatch(r"(.*\?)\s+(\S.*)", line, re.DOTALL) for line in lines]
+    pairs = [found.groups() for found in both if found] if any(both) else list(zip(lines[::2], lines[1::2], strict=True))
+    if not pairs or any(both) and not all(both) or not all(pair[0].endswith("?") for pair in pairs):
+        raise ValueError("lines are questions with their answers")
+    if not isinstance(correct, bool):
+        raise ValueError(f"`correct` is true or false, not {correct!r}")
+    most, kind = TASKS[task].max_actions, TASKS[task].env.option_names[0]
+    if len(pairs) > most:
+        raise ValueError(f"{len(pairs)} questions, and {most} are all that a game has")
+    turns = [Turn(TASKS[task].env.first, False)]
+    for k, (question, answer) in enumerate(pairs, start=1):
+        turns += [Turn(question, True, 0.0 if correct and k == len(pairs) else -1.0), Turn(_line(answer), False)]
+    while not isinstance(word, str):  # a list of names that all count, or a list of such lists
+        word = word[0]
+    over = correct or len(pairs) == most
+    return Episode(task, turns, over, not over, policy="published",
+                   info={"success": correct, "invalid": 0, "hidden": {kind: word}})
+
+
+def _sold(record: dict, task: str) -> Episode:
+    """Car Dealer: `{buyer_info, lines, output}`, a line being `{role, text}` or "Seller: text", the output being `{car_bought,
+    buy_price}` or a text with the price. The sale price in thousands of dollars on the last seller's turn; a conversation
+    without an output was cut. Lines of one speaker in a row are one turn; the seller's first has an empty one before it."""
+    turns = [Turn("", False)]
+    for line in record["lines"]:
+        role, text = (line["role"], line["text"]) if isinstance(line, dict) else line.partition(":")[::2]
+        sells = {"seller": True, "dealer": True, "buyer": False}[role.strip().lower()]
+        if sells != turns[-1].is_action:
+            turns.append(Turn("", sells))
+        turns[-1].text = f"{turns[-1].text} {' '.join(text.split())}".strip()
+    for turn in turns[::2]:
+        turn.text += "\n"
+    output = record.get("output")
+    if output is None and turns[-1].is_action:
+        turns.append(Turn("\n", False))
+    price = 0.0 if output is None else _sale_price(output)
+    [turn for turn in turns if turn.is_action][-1].reward = price
+    hidden = {name.replace("_", " "): ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+              for name, value in record.get("buyer_info", {}).items()}
+    return Episode(task, turns, output is not None, output is None, policy="published",
+                   info={"success": price > 0, "invalid": 0, "hidden": hidden})
+
+
+def _sale_price(output: dict | str) -> float:
+    """Thousands of dollars, 0 without a sale; an amount under 1,000 is taken to be in thousands."""
+    if isinstance(output, dict):
+        bought = next((output[name] for name in ("car_bought", "buy_or_not", "bought") if name in output), True)
+        price = next((output[name] for name in ("buy_price", "price", "sale_price") if name in output), None)
+        output = f"{ {True: '', False: 'no', None: 'no'}.get(bought, bought)} {'no' if price is None else price}"
+    amounts = re.findall(r"(\d[\d,]*(?:\.\d+)?)\s*(k\b)?", output, re.IGNORECASE)
+    if not amounts or re.search(r"\b(?:no|not|never|false|reject(?:s|ed)?|without)\b|n't\b", output, re.IGNORECASE):
+        return 0.0
+    amount, thousands = float(amounts[-1][0].replace(",", "")), amounts[-1][1]
+    return amount if thousands or amount < 1000 else amount / 1000
 
 
 def describe(episodes: Iterable[Episode]):

@@ -31,7 +31,13 @@ PLAYS = [
     "import lmrl_lab as lab\nlab.play('wordle', options={'word': 'house'}, seed=1)",
     "lab.play('chess', agent=lab.TASKS['chess'].policies['best'](opponent='built-in'), opponent='built-in', seed=1)",
 ]
+TALKS = [
+    "import lmrl_lab as lab\nlab.play('twenty-questions', options={'object': 'Piano'}, seed=1)",
+    "lab.play('guess-my-city', options={'city': 'Paris'}, seed=1)",
+    "lab.play('car-dealer', agent=lab.TASKS['car-dealer'].policies['best'](), seed=3)",
+]
 TINY = {
+    "talks.ipynb": TALKS,
     "inspects.ipynb": [INSPECT],
     "plays.ipynb": PLAYS,
     "works.ipynb": ["import time; time.sleep(1)\nprint('slept')", WIDGET],
@@ -187,6 +193,59 @@ def test_words_and_chess_moves_are_typed_asked_about_clicked_and_taken_back(open
     chess.get_by_role("button", name="What would the agent do?").click()
     notebook.wait_idle()
     assert "It would play:" in chess.inner_text()
+    assert notebook.problems() == []
+
+
+def test_the_three_dialogues_are_played_as_chats_by_keyboard_and_by_buttons(open_notebook):
+    notebook = open_notebook("talks.ipynb")
+    notebook.run_all_cells()
+    assert notebook.problems() == []
+    questions, city, dealer = (notebook.page.locator(".jp-CodeCell").nth(number) for number in range(3))
+
+    def enter(cell, text):
+        box = cell.locator("input[type=text]").first
+        box.fill(text)
+        box.press("Enter")
+        notebook.wait_idle()
+
+    def click(cell, *names):
+        for name in names:
+            cell.get_by_role("button", name=name, exact=True).click()
+            notebook.wait_idle()
+
+    def chat(cell):
+        return " ".join(cell.get_by_role("log").inner_text().split())
+
+    enter(questions, "Is it smaller than a car?")
+    assert chat(questions).endswith("understood as: the opposite of: Is it bigger than a car? Oracle Yes.")
+    questions.get_by_role("button", name="parts", exact=True).focus()
+    for _ in range(2):  # the group, and then its first question: the focus is there
+        notebook.page.keyboard.press("Enter")
+        notebook.wait_idle()
+    assert "You, question 2 of 20 [−1] Does it have wheels?" in chat(questions)
+    click(questions, "Take back")
+    enter(questions, "piano")
+    assert "that is it, after 2 questions" in questions.get_by_role("status").first.inner_text()
+    assert "Musical instruments" in questions.get_by_role("group", name="The object: Piano").inner_text()
+
+    click(city, "food")
+    enter(city, "glorp")
+    assert "Croissants" in chat(city) and "glorp not understood, and it cost a question" in chat(city)
+
+    for cell in (questions, city, dealer):
+        log = cell.get_by_role("log").evaluate("e => [e.scrollTop, e.scrollWidth - e.clientWidth]")
+        assert log == [0, 0]  # at its end (it grows upwards), and nothing sticks out of it
+    stock = dealer.get_by_role("group", name="The stock: 38 cars")
+    assert stock.evaluate("e => e.scrollWidth - e.clientWidth") == 0
+    # no car's name runs into its price
+    assert stock.evaluate("e => Math.max(...[...e.querySelectorAll('tbody th')].map(c => c.scrollWidth - c.clientWidth))") == 0
+    stock.evaluate("e => { e.scrollTop = 120; }")
+    click(dealer, "show a car under 60,000", "white Toyota SUV", "offer a discount", "10 percent", "What would the agent do?")
+    assert "It would play:" in dealer.inner_text() and stock.evaluate("e => e.scrollTop") == 120
+    click(dealer, "close the deal")
+    assert "sold: the white Toyota SUV for 51,300 dollars" in dealer.get_by_role("status").first.inner_text()
+    buyer = dealer.get_by_role("group", name="The buyer").inner_text()
+    assert "he would have paid up to 51,300 dollars" in " ".join(buyer.split())
     assert notebook.problems() == []
 
 

@@ -243,3 +243,126 @@ def test_published_chess_rows_are_grouped_into_games_and_spelled_with_spaces(tmp
     assert load_published(published(tmp_path, spaced), "chess-endgames")[0].turns == cut.turns[:2]
     with pytest.raises(EpisodeFileError, match="line 2"):
         load_published(published(tmp_path, step, {"from_state": FENS[0], "done": True}), "chess-endgames")
+
+
+# ------------------------------------------------------------------------------------------ published conversations
+
+LION = {"lines": ["Is it an animal? Yes.", "Is it a pet? No.", "Is it a lion? Yes."], "correct": True, "word": ["Lion"]}
+TALK = {"buyer_info": {"personality": "polite", "preferred_features": ["sunroof", "heated seats"], "budget": 90000},
+        "lines": [{"role": "Seller", "text": "Hello!"}, {"role": "Buyer", "text": "Hi, a Toyota please."},
+                  {"role": "Seller", "text": "This one is\n80,000 dollars."}, {"role": "Buyer", "text": "I take it."}],
+        "output": {"car_bought": True, "msrp": 80000, "buy_price": 78500}, "original_conversation": "{\"lines\": ..."}
+
+
+def written(tmp_path, value, indent=None, name="convos.json"):
+    path = tmp_path / name
+    path.write_text(value if isinstance(value, str) else json.dumps(value, indent=indent))
+    return path
+
+
+@pytest.mark.parametrize("task, first", [("twenty-questions", "Questions:\n"), ("guess-my-city", "Questions:\n")])
+@pytest.mark.parametrize("lines", [
+    LION["lines"], [" Is it an animal?  Yes.\n", "Is it a pet? No.", "Is it a lion? Yes."],
+    ["Is it an animal?", " Yes.", "Is it a pet?", "No.", "Is it a lion?", "Yes."]])
+@pytest.mark.parametrize("word", ["Lion", ["Lion", "King of beasts"], [["Lion"], ["Cat"]]])
+def test_published_questions_become_episodes(tmp_path, task, first, lines, word):
+    [episode] = load_published(written(tmp_path, [{**LION, "lines": lines, "word": word}]), task)
+    assert episode.actions == ["Is it an animal?", "Is it a pet?", "Is it a lion?"] and episode.rewards == [-1, -1, 0]
+    assert episode.observations == [first, "Yes.\n", "No.\n", "Yes.\n"] and episode.terminated and episode.success
+    assert list(episode.info["hidden"].values()) == ["Lion"] and episode.policy == "published"
+
+
+def test_a_question_may_hold_a_question_mark_and_an_answer_may_be_long(tmp_path):
+    record = {**LION, "lines": ["Is it far? Or near? It lies by the sea, far in the south."], "correct": False}
+    [episode] = load_published(written(tmp_path, [record]), "guess-my-city")
+    assert episode.actions == ["Is it far? Or near?"] and episode.observations[1] == "It lies by the sea, far in the south.\n"
+    assert episode.truncated and not episode.success and episode.rewards == [-1]
+
+
+def test_twenty_wrong_questions_are_a_whole_game_and_more_are_none(tmp_path):
+    record = {**LION, "lines": ["Is it a lion? No."] * 20, "correct": False}
+    [episode] = load_published(written(tmp_path, [record]), "twenty-questions")
+    assert episode.terminated and episode.total_return == -20
+    with pytest.raises(EpisodeFileError, match="conversation 1: .*21 questions"):
+        load_published(written(tmp_path, [{**record, "lines": ["Is it a lion? No."] * 21}]), "twenty-questions")
+
+
+@pytest.mark.parametrize("spoken", [
+    TALK["lines"],
+    ["Seller: Hello!", "Buyer: Hi, a Toyota please.", "seller: This one is 80,000 dollars.", " Buyer : I take it."],
+    [{"role": "Dealer", "text": "Hello!"}, {"role": "Buyer", "text": "Hi,"}, {"role": "Buyer", "text": "a Toyota please."},
+     {"role": "Dealer", "text": "This one is"}, {"role": "Dealer", "text": "80,000 dollars."},
+     {"role": "Buyer", "text": "I take it."}]])
+def test_published_sales_become_episodes(tmp_path, spoken):
+    [episode] = load_published(written(tmp_path, {"polite": [{**TALK, "lines": spoken}], "rude": []}), "car-dealer")
+    assert episode.actions == ["Hello!", "This one is 80,000 dollars."] and episode.rewards == [0, 78.5]
+    assert episode.observations == ["\n", "Hi, a Toyota please.\n", "I take it.\n"]
+    assert episode.terminated and episode.success
+    assert episode.info["hidden"] == {"personality": "polite", "preferred features": "sunroof, heated seats", "budget": "90000"}
+
+
+def test_a_buyer_may_begin_and_a_seller_may_end(tmp_path):
+    lines = TALK["lines"][1:3]
+    cut = {**TALK, "lines": lines}
+    del cut["output"]
+    whole, cut = load_published(written(tmp_path, [{**TALK, "lines": lines}, cut]), "car-dealer")
+    assert whole.turns[0].text == "Hi, a Toyota please.\n" and whole.turns[-1].is_action and whole.rewards == [78.5]
+    assert cut.truncated and cut.turns[-1].text == "\n" and cut.rewards == [0] and not cut.success
+
+
+@pytest.mark.parametrize("output, price", [
+    ({"car_bought": False, "msrp": 80000, "buy_price": None}, 0), ({"car_bought": True, "msrp": 80000, "buy_price": None}, 0),
+    ({"car_bought": False, "buy_price": 70000}, 0), ({"car_bought": 0, "price": 70000}, 0),
+    ({"car_bought": 1, "price": 70000}, 70),
+    ({"buy_or_not": "yes", "price": "$35,500"}, 35.5), ({"buy_or_not": "no", "price": 35000}, 0), ({"price": 47}, 47),
+    ({"buy_or_not": "not buy", "price": "35k"}, 0), ({"price": 28750.0}, 28.75), ({}, 0), ("no deal", 0), ("sold at 35k", 35),
+    ("Decision=Accept MSRP=$80,000 Buy Price=$78,000", 78), ("Decision=Reject MSRP=$80,000", 0),
+    ("The buyer didn't pay 20,000", 0)])
+def test_the_sale_price_is_read_from_the_output(tmp_path, output, price):
+    [episode] = load_published(written(tmp_path, [{**TALK, "output": output}]), "car-dealer")
+    assert episode.total_return == pytest.approx(price) and episode.success == (price > 0) and episode.terminated
+
+
+def test_conversations_may_be_a_list_over_many_lines_or_a_conversation_a_line(tmp_path):
+    records = [LION, {**LION, "correct": False}]
+    many = load_published(written(tmp_path, records, indent=2), "twenty-questions")
+    lines = written(tmp_path, "".join(json.dumps(record) + "\n" for record in records), name="convos.jsonl")
+    assert load_published(lines, "twenty-questions") == many and [e.success for e in many] == [True, False]
+    assert load_published(written(tmp_path, json.dumps(LION) + "\n"), "twenty-questions") == many[:1]
+
+
+@pytest.mark.parametrize("record", [
+    3, [], {}, {**LION, "lines": []}, {**LION, "lines": "Is it? Yes."}, {**LION, "lines": ["Is it an animal?"]},
+    {**LION, "lines": ["Is it an animal? Yes.", "Is it a pet?"]}, {**LION, "lines": ["It is an animal.", "Yes."]},
+    {**LION, "lines": [None]}, {**LION, "correct": "yes"}, {**LION, "word": []}, {**LION, "word": None},
+    {"lines": LION["lines"]}])
+def test_a_conversation_of_another_shape_names_file_and_place(tmp_path, record):
+    with pytest.raises(EpisodeFileError, match="convos.json, conversation 2"):
+        load_published(written(tmp_path, [LION, record]), "twenty-questions")
+    lines = written(tmp_path, "".join(json.dumps(one) + "\n" for one in (LION, LION, record)), name="convos.jsonl")
+    with pytest.raises(EpisodeFileError, match="convos.jsonl, line 3"):
+        load_published(lines, "twenty-questions")
+
+
+@pytest.mark.parametrize("change", [
+    {"lines": []}, {"lines": ["Hello!"]}, {"lines": ["Judge: Hello!"]}, {"lines": [{"role": "Seller"}]}, {"lines": [4]},
+    {"lines": ["Buyer: Hello!"]}, {"output": 7}, {"buyer_info": 7}])
+def test_a_sale_of_another_shape_names_file_and_place(tmp_path, change):
+    with pytest.raises(EpisodeFileError, match="convos.json, conversation 1"):
+        load_published(written(tmp_path, {"rude": [{**TALK, **change}]}), "car-dealer")
+
+
+@pytest.mark.parametrize("text, place", [
+    ("[\n" + json.dumps(LION) + ",\n" + json.dumps(LION)[:40], "line 3"), (json.dumps(LION) + "\n{\"lines\"\n", "line 2"),
+    ("not json", "line 1"), ("", "line 1"), ("7", "line 1"), ('{"polite": 7}', "line 1")])
+def test_a_cut_or_foreign_file_names_file_and_line(tmp_path, text, place):
+    with pytest.raises(EpisodeFileError, match=f"convos.json, {place}"):
+        load_published(written(tmp_path, text), "twenty-questions")
+    with pytest.raises(FileNotFoundError):
+        load_published(tmp_path / "none.json", "car-dealer")
+
+
+@pytest.mark.parametrize("task, record", [("twenty-questions", LION), ("car-dealer", TALK)])
+def test_published_conversations_can_be_trained_on(tmp_path, task, record):
+    episodes = load_published(written(tmp_path, [record]), task)
+    assert lab.train("bc", task, episodes, steps=2).history.loss.notna().all()

@@ -214,19 +214,20 @@ def draw_chat(turns: Sequence[Turn], player: str | Sequence[str] = "You", partne
             f'<div style="align-self:flex-{side};max-width:85%;margin:3px 0;display:flex;flex-direction:column;'
             f'align-items:flex-{side}">{small}{escape(who + reward)}</div>'
             f'<div style="{colors};border-radius:10px;padding:4px 10px;white-space:pre-wrap;overflow-wrap:anywhere">'
-            f'{escape(turn.text.strip()) or "&#160;"}</div>{below}</div>')
+            f'{drawable(turn.text.strip()) or "&#160;"}</div>{below}</div>')
     column = f'<div style="display:flex;flex-direction:column">{"".join(bubbles)}</div>'
     return (f'<div role="log" aria-label="The conversation so far" tabindex="0" style="color:{INK};background:{PAPER};'
             f'{SANS};font-size:14px;line-height:1.4;border:1px solid {LINE};border-radius:6px;padding:6px 10px;'
-            f'width:{CHAT}px;max-width:100%;box-sizing:border-box;max-height:380px;overflow-y:auto;display:flex;'
+            f'width:{CHAT}px;max-width:100%;box-sizing:border-box;max-height:340px;overflow-y:auto;display:flex;'
             f'flex-direction:column-reverse">{column}</div>')
 
 
 def draw_facts(title: str, facts: Mapping[str, str]) -> str:
     """A small table under a chat, a fact a row: what was hidden, say. A long one scrolls."""
     cell = "padding:1px 12px 1px 0;text-align:left;vertical-align:top;background:none"
-    rows = "".join(f'<tr style="background:none"><th scope="row" style="{cell};font-weight:normal;color:{FAINT};width:36%">'
-                   f'{escape(name)}</th><td style="{cell}">{escape(value)}</td></tr>' for name, value in facts.items())
+    name_cell = f"{cell};font-weight:normal;color:{FAINT};white-space:nowrap"
+    rows = "".join(f'<tr style="background:none"><th scope="row" style="{name_cell}">{escape(name)}</th>'
+                   f'<td style="{cell}">{escape(value)}</td></tr>' for name, value in facts.items())
     table = (f'<div tabindex="0" role="group" aria-label="{escape(title)}" style="max-height:190px;overflow-y:auto">'
              f'<table style="border-collapse:collapse;font-size:13px;width:100%;margin:0">{rows}</table></div>') if facts else ""
     return card(f'<div style="font-weight:600;margin-bottom:2px">{escape(title)}</div>{table}',

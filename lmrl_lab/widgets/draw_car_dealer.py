@@ -6,7 +6,6 @@ Pure functions to strings. The stock stands beside the chat, so the first observ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from lmrl_lab.episode import Turn
 from lmrl_lab.tasks.car_dealer import TURNS, CarDealerEnv
@@ -15,7 +14,8 @@ from lmrl_lab.tasks.car_dealer_reading import Act, read
 from lmrl_lab.tasks.car_dealer_words import FEATURES
 from lmrl_lab.widgets.draw import CHAT, FAINT, INK, LINE, PANEL, PAPER, SANS, Note, card, draw_chat, draw_facts, hidden_words
 
-CHARACTERS = {"bargain": "buys only with a discount, and bargains", "wishes": "buys only what meets every wish, and wants to hear it",
+CHARACTERS = {"bargain": "buys only with a discount, and bargains",
+              "wishes": "buys only what meets every wish, and wants to hear of each",
               "impatient": "dislikes talk of discounts and features, and long talk"}
 PLAIN_ACTS = {"greet": "greets", "thanks": "thanks", "ask_budget": "asks for the budget", "close": "asks for the deal",
               "other": "makes small talk"}
@@ -55,21 +55,22 @@ def notes(turns: Sequence[Turn]) -> dict[int, Note]:
 
 def draw_stock() -> str:
     """All cars with list price and features, a row each; it scrolls under its head."""
-    cell = f"padding:1px 3px;border-bottom:1px solid {LINE};background:none;text-align:center"
-    left = cell.replace("center", "left")
-    names = tuple(FEATURES.values())
-    columns = "".join(f'<th scope="col" style="{cell};font-weight:600;position:sticky;top:0;background:{PANEL};width:48px;'
-                      f'vertical-align:bottom">{escape(name).replace("-", "-<wbr>")}</th>' for name in names)
-    head = "".join(f'<th scope="col" style="{left};position:sticky;top:0;background:{PANEL};vertical-align:bottom">{name}</th>'
-                   for name in ("car", "list price"))
+    cell = f"padding:1px;border-bottom:1px solid {LINE};background:none;text-align:center"
+    left = "padding:1px 4px;text-align:left"
+    head = f"{cell};position:sticky;top:0;background:{PANEL};vertical-align:bottom;font-weight:normal;font-size:10px"
+    heads = [("car", f"{left};width:172px"), ("list price", "width:40px"), *((name, "") for name in FEATURES.values())]
+    columns = "".join(f'<th scope="col" style="{head};{more}">{name.replace("navigation", "navi&shy;gation")}</th>'
+                      for name, more in heads)
     body = "".join(
-        f'<tr style="background:none"><th scope="row" style="{left};font-weight:normal;white-space:nowrap">{car.name}</th>'
-        f'<td style="{left};text-align:right;padding-right:8px">{100 * car.list_price:,}</td>'
-        + "".join(f'<td style="{cell}">{"✓" if name in car.features else ""}</td>' for name in names) + "</tr>" for car in STOCK)
+        f'<tr style="background:none"><th scope="row" style="{cell};{left};font-weight:normal;white-space:nowrap">{car.name}</th>'
+        f'<td style="{cell}">{100 * car.list_price:,}</td>'
+        + "".join(f'<td style="{cell}">{"✓" if name in car.features else ""}</td>' for name in FEATURES.values()) + "</tr>"
+        for car in STOCK)
     return (f'<div role="group" aria-label="The stock: {len(STOCK)} cars" tabindex="0" style="color:{INK};background:{PAPER};'
             f'{SANS};line-height:1.3;border:1px solid {LINE};border-radius:6px;width:{CHAT}px;max-width:100%;'
             f'box-sizing:border-box;max-height:190px;overflow:auto;margin-bottom:6px"><table style="border-collapse:collapse;'
-            f'font-size:11px;width:100%;margin:0"><thead><tr>{head}{columns}</tr></thead><tbody>{body}</tbody></table></div>')
+            f'font-size:11px;table-layout:fixed;width:100%;min-width:500px;margin:0"><thead><tr>{columns}</tr></thead>'
+            f'<tbody>{body}</tbody></table></div>')
 
 
 def aside(turns: Sequence[Turn]) -> str:

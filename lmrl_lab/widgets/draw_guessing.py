@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lmrl_lab.episode import Turn
-from lmrl_lab.tasks.guessing import NO, QUESTIONS, WHAT, YES, GuessingEnv, Oracle
+from lmrl_lab.tasks.guessing import QUESTIONS, WHAT, YES, GuessingEnv, Oracle
 from lmrl_lab.tasks.phrases import plain
 from lmrl_lab.tasks.twenty_questions import rows
 from lmrl_lab.widgets.draw import Note, draw_chat, draw_facts, hidden_words
@@ -37,13 +37,16 @@ def notes(turns: Sequence[Turn], oracle: Oracle | None) -> dict[int, Note]:
 def hidden_facts(env: GuessingEnv) -> str:
     """The thing that was hidden, and what the table says of it."""
     oracle, n = env.oracle, env.oracle.things.index(env.hidden)
-    title = f"The {oracle.kind}: {env.hidden}"
-    told = {question: row[n] for question, row in zip(oracle.questions, oracle.answers, strict=False)}
-    also = {"also called": ", ".join(oracle.names[n][1:])} if len(oracle.names[n]) > 1 else {}
-    if set(told.values()) <= {YES, NO}:
-        true = " · ".join(question for question, answer in told.items() if answer == YES)
-        told = {"category": rows("twenty_questions_facts.csv")[n]["category"], "answered with yes": true}
-    return draw_facts(title, {**also, **told})
+    facts = {"also called": ", ".join(oracle.names[n][1:])} if len(oracle.names[n]) > 1 else {}
+    answers = [row[n] for row in oracle.answers[:len(oracle.questions)]]
+    if oracle.kind == "city":
+        kinds = [row["kind"].replace("_", " ") for row in rows("guess_my_city_kinds.csv")]
+        facts |= dict(zip(kinds, answers, strict=True))
+    else:
+        facts["category"] = rows("twenty_questions_facts.csv")[n]["category"]
+        true = [question for question, answer in zip(oracle.questions, answers, strict=True) if answer == YES]
+        facts["yes to"] = " · ".join(true)
+    return draw_facts(f"The {oracle.kind}: {env.hidden}", facts)
 
 
 def view(turns: Sequence[Turn], env: GuessingEnv | None, reveal: bool, player: str | Sequence[str] = "You",

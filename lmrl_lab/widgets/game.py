@@ -109,7 +109,8 @@ class Game:
     def _episode(self, terminated: bool) -> Episode:
         played = len(self.infos) - 1
         info = {"success": self.infos[-1]["success"], "invalid": sum(info["invalid"] for info in self.infos)}
-        extras = {"options": self.options, "keywords": self.keywords, "agent_moves": self.agent_moves,
+        keywords = {name: getattr(value, "spec", value) for name, value in self.keywords.items()}  # a simulator is its spec
+        extras = {"options": self.options, "keywords": keywords, "agent_moves": self.agent_moves,
                   "hints": self.hints, "undone": self.undone}
         info.update({name: value for name, value in extras.items() if value})
         policy = "human" if not self.agent_moves else "agent" if self.agent_moves == played else "human and agent"

@@ -117,11 +117,11 @@ _CHESS = Manners(read=_read_chess, show=closed_up, example="e4, Nf3 or g1f3", of
 _ALL = {
     "wordle": Manners(read=_read_word, show=closed_up, example="house", offers=_no_buttons,
                       mistake="not a word of this game, and would cost a try"),
-    "twenty-questions": Manners(read=_late("read_object"), example="Is it bigger than a car?, or a name: piano", undo=True,
+    "twenty-questions": Manners(read=_late("read_object"), example="Is it alive?  or: piano", undo=True,
                                 offers=_late("offer_questions"), sentences=True),
-    "guess-my-city": Manners(read=_late("read_city"), example="Which language is spoken?, or a name: Paris", undo=True,
+    "guess-my-city": Manners(read=_late("read_city"), example="What is the food?  or: Paris", undo=True,
                              offers=_late("offer_kinds"), sentences=True),
-    "car-dealer": Manners(example="What kind of car are you looking for?", undo=True, offers=_late("offer_acts"),
+    "car-dealer": Manners(example="What is your budget?", undo=True, offers=_late("offer_acts"),
                           sentences=True),
     "text-nav-fo": _TEXT_NAV, "text-nav-po": _TEXT_NAV, "chess": _CHESS, "chess-endgames": _CHESS,
 }

@@ -8,7 +8,6 @@ from lmrl_lab.tasks import guess_my_city, twenty_questions
 from lmrl_lab.tasks.car_dealer_buyer import STOCK, dollars
 from lmrl_lab.tasks.car_dealer_words import FEATURES
 from lmrl_lab.tasks.guessing import Oracle
-from lmrl_lab.tasks.phrases import plain
 from lmrl_lab.widgets.moves import Offers
 
 # a group of questions -> the attribute with which it begins in the table, whose rows stand together by topic
@@ -21,7 +20,7 @@ CARS = {"show a car under 30,000": 300, "show a car under 60,000": 600, "show a 
 
 def _read_name(oracle: Oracle, typed: str) -> str:
     """A name alone is a guess: "Piano" -> "Is it a piano?"; not where the word alone asks something."""
-    number = oracle.number.get(plain(typed))
+    number = oracle.named(f"is it {typed}")
     return typed if number is None or oracle.read(typed) is not None else oracle.guesses[number]
 
 

@@ -93,9 +93,9 @@ class Player:
         example = f"for example: {example}" if example else "type here, then press Enter"
         # the value comes when Enter is pressed or the box is left, see `_on_text_message`
         long = self.manners.sentences
+        size = {"flex": "1 1 270px", "width": "auto", "max_width": "440px"} if long else {"width": "300px"}
         self.text = widgets.Text(description="Say:" if long else "Action:", placeholder=example, continuous_update=False,
-                                 layout=widgets.Layout(width="400px" if long else "300px"),
-                                 style={"description_width": "initial"})
+                                 layout=widgets.Layout(**size), style={"description_width": "initial"})
         self.text.on_msg(self._on_text_message)
         self.text.observe(self._on_text_value, "value")
         self.send = self._button("Send", lambda: self._submit(), "primary")
@@ -322,7 +322,8 @@ class Player:
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         """The controls where they work; a picture and the transcript in a saved notebook."""
         return {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view_of(self.box),
-                "text/html": twin(self.header.value + self.aside.value, self.picture.value, draw.draw_transcript(self.game.turns))}
+                "text/html": twin(self.header.value, self.aside.value + self.picture.value,
+                                  draw.draw_transcript(self.game.turns))}
 
 
 def _row(*controls: widgets.Widget, **layout: str) -> widgets.HBox:

@@ -42,14 +42,15 @@ class Replayer:
         steps = [("First", lambda: 0), ("◀ Previous", lambda: self.slider.value - 1),
                  ("Next ▶", lambda: self.slider.value + 1), ("Last", lambda: self.slider.max)]
         self.buttons = [self._button(words, turn) for words, turn in steps]
-        self.reveal = widgets.Checkbox(description="Show what is hidden", value=episodes[0].task not in draw.TALKS, indent=False,
-                                       layout=widgets.Layout(width="auto", margin="0 0 0 14px"))
+        self.reveal = widgets.Checkbox(description="Show what is hidden", value=episodes[0].task not in draw.TALKS,
+                                       indent=False, layout=widgets.Layout(width="auto", margin="0 0 0 14px"))
         self.reveal.observe(lambda _: self._draw(), "value")
         self.header, self.aside, self.picture, self.text, self.hint = (widgets.HTML() for _ in range(5))
         picture = widgets.VBox([self.aside, self.picture])
         side = widgets.VBox([self.text, self.hint], layout=widgets.Layout(flex="1 1 380px", max_width="620px"))
         self.box = widgets.VBox([
-            *[self.choice] * (len(episodes) > 1), self.header, widgets.HBox([self.slider, *self.buttons, self.reveal], layout=row),
+            *[self.choice] * (len(episodes) > 1), self.header,
+            widgets.HBox([self.slider, *self.buttons, self.reveal], layout=row),
             widgets.HBox([picture, side], layout=widgets.Layout(flex_flow="row wrap", grid_gap="18px"))],
             layout=widgets.Layout(max_width="1000px"))
         self._load(0)
@@ -168,7 +169,8 @@ class Replayer:
         """The controls where they work; this turn's picture and the whole transcript in a saved notebook."""
         turn = self.slider.value
         return {"text/plain": repr(self), "application/vnd.jupyter.widget-view+json": view_of(self.box),
-                "text/html": twin(self._header(turn) + self.aside.value, self._picture(turn), draw.draw_transcript(self.episode.turns))}
+                "text/html": twin(self._header(turn), self.aside.value + self._picture(turn),
+                                  draw.draw_transcript(self.episode.turns))}
 
 
 def _why_not_replayable(episode: Episode) -> str | None:
