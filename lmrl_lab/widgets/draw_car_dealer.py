@@ -5,6 +5,7 @@ Pure functions to strings. The stock stands beside the chat, so the first observ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from lmrl_lab.episode import Turn
@@ -53,24 +54,24 @@ def notes(turns: Sequence[Turn]) -> dict[int, Note]:
 
 # ------------------------------------------------------------------------------------------------------- the stock
 
+HYPHENS = re.compile("(?<=navi)(?=gation)|(?<=pack)(?=age)|(?<=cam)(?=era)|(?<=sun)(?=roof)")  # where a narrow column may break
+
+
 def draw_stock() -> str:
-    """All cars with list price and features, a row each; it scrolls under its head."""
-    cell = f"padding:1px;border-bottom:1px solid {LINE};background:none;text-align:center"
+    """All cars with list price and features, a row each; it scrolls under its head. Cells are bare: a saved notebook has it."""
+    head = f"position:sticky;top:0;background:{PANEL};vertical-align:bottom;font-weight:normal;font-size:10px"
     left = "padding:1px 4px;text-align:left"
-    head = f"{cell};position:sticky;top:0;background:{PANEL};vertical-align:bottom;font-weight:normal;font-size:10px"
     heads = [("car", f"{left};width:172px"), ("list price", "width:40px"), *((name, "") for name in FEATURES.values())]
-    columns = "".join(f'<th scope="col" style="{head};{more}">{name.replace("navigation", "navi&shy;gation")}</th>'
-                      for name, more in heads)
+    columns = "".join(f'<th scope="col" style="{head};{more}">{HYPHENS.sub("&shy;", name)}</th>' for name, more in heads)
     body = "".join(
-        f'<tr style="background:none"><th scope="row" style="{cell};{left};font-weight:normal;white-space:nowrap">{car.name}</th>'
-        f'<td style="{cell}">{100 * car.list_price:,}</td>'
-        + "".join(f'<td style="{cell}">{"✓" if name in car.features else ""}</td>' for name in FEATURES.values()) + "</tr>"
-        for car in STOCK)
+        f'<tr style="background:none;border-top:1px solid {LINE}"><th scope="row" style="{left};font-weight:normal;'
+        f'white-space:nowrap">{car.name}</th><td>{100 * car.list_price:,}</td>'
+        + "".join("<td>✓</td>" if name in car.features else "<td></td>" for name in FEATURES.values()) + "</tr>" for car in STOCK)
     return (f'<div role="group" aria-label="The stock: {len(STOCK)} cars" tabindex="0" style="color:{INK};background:{PAPER};'
             f'{SANS};line-height:1.3;border:1px solid {LINE};border-radius:6px;width:{CHAT}px;max-width:100%;'
             f'box-sizing:border-box;max-height:190px;overflow:auto;margin-bottom:6px"><table style="border-collapse:collapse;'
-            f'font-size:11px;table-layout:fixed;width:100%;min-width:500px;margin:0"><thead><tr>{columns}</tr></thead>'
-            f'<tbody>{body}</tbody></table></div>')
+            f'font-size:11px;text-align:center;table-layout:fixed;width:100%;min-width:500px;margin:0"><thead>'
+            f'<tr style="background:none">{columns}</tr></thead><tbody>{body}</tbody></table></div>')
 
 
 def aside(turns: Sequence[Turn]) -> str:
