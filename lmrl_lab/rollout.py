@@ -78,7 +78,7 @@ def _saved(path: Path, task: str, name: str, seeds: Sequence[int], options: list
         return json.dumps(parts, sort_keys=True)
 
     wanted: dict[str, list[int]] = {}
-    for i in reversed(range(len(seeds))):
+    for i in range(len(seeds)):
         wanted.setdefault(label(name, keywords, int(seeds[i]), options[i] or {}), []).append(i)
     found = []
     for number, episode in enumerate(read_episodes(path, task), 1):

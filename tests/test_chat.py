@@ -154,7 +154,9 @@ def test_the_key_is_sent_and_appears_nowhere(monkeypatch, caplog, tmp_path, capf
     monkeypatch.setenv("OPENAI_API_KEY", f" {KEY}\n")
 
     def echo(request, headers):  # servers do repeat what they were sent
-        return Answer({"error": {"message": f"bad: {_lower(headers)['authorization']}"}}, next(status))
+        code = next(status)
+        said = KEY[:8] + "***" if code in (401, 403) else _lower(headers)["authorization"]
+        return Answer({"error": {"message": f"bad: {said}"}}, code)
 
     told = []
     for codes in ([400], [401], [403], [422], [500], [429]):
@@ -184,6 +186,7 @@ def test_the_key_is_sent_and_appears_nowhere(monkeypatch, caplog, tmp_path, capf
         assert not server.requests
         told += [repr(caught.value), *traceback.format_exception(caught.value)]
     assert len(caplog.text) > 1000 and not [text for text in told if KEY in text]
+    assert not [text for text in told if f"{KEY[:8]}***" in text], "a part of the key"
 
 
 def test_a_key_is_needed_but_on_this_machine_and_a_new_one_counts_at_once(monkeypatch):
@@ -313,17 +316,18 @@ def test_what_a_local_model_reads(folders):
 
 @pytest.mark.parametrize("kind", ["plain", "chat"])
 def test_where_a_conversation_is_too_long_the_oldest_turns_go_and_the_instruction_stays(folders, kind):
-    local = LocalModel(folders / kind, max_new_tokens=12)
-    turns = [f"{'question' if i % 2 == 0 else 'answer'} {i}" for i in range(301)]
+    local = LocalModel(folders / kind)
+    turns = [f"{'question' if i % 2 == 0 else 'answer'} {i}" for i in range(201)]
     asked = conversation("The instruction.", turns)
-    ids = local._ids(asked)
-    read = local._loaded[0].decode(ids)
-    kept = [turn for turn in turns if re.search(rf"{turn}\b", read)]
-    assert "The instruction." in read and kept == turns[-len(kept):] and kept[0].startswith("question") and len(kept) < 301
-    longer = conversation("The instruction.", turns[-len(kept) - 2:])
-    assert len(ids) <= 2000 - 12 < len(local._encoded(longer)), "fewer turns than fit"
+    for local.max_new_tokens in (12, 20, 28, 36):
+        ids = local._ids(asked)
+        read = local._loaded[0].decode(ids)
+        kept = [turn for turn in turns if re.search(rf"{turn}\b", read)]
+        assert "The instruction." in read and kept == turns[-len(kept):] and kept[0].startswith("question") and len(kept) < 201
+        longer = conversation("The instruction.", turns[-len(kept) - 2:])
+        assert len(ids) <= 2000 - local.max_new_tokens < len(local._encoded(longer)), "fewer turns than fit"
     assert len(local.complete([asked])) == 1
-    with pytest.raises(SimulatorError, match="room for 1988 tokens"):
+    with pytest.raises(SimulatorError, match="room for 1964 tokens"):
         local.complete([conversation("long " * 2000, ["Is it?"])])
 
 

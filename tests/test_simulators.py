@@ -88,6 +88,10 @@ def test_what_was_asked_before_is_not_asked_again():
     assert [[asked[-1]["content"] for asked in call] for call in model.calls] == [["a", "b"], ["c"], ["a"]]
     assert ask(*"defg", "a") == [f"about {question}" for question in "defga"]  # more at once than it remembers
     assert ask() == []
+    model.calls.clear()
+    for question in ("x", "y", "x", "z", "x", "y"):  # z puts out y, which was not used for longer than x
+        ask(question)
+    assert [call[0][-1]["content"] for call in model.calls] == ["x", "y", "z", "y"]
     other = dataclasses.replace(PIANO, hidden=(("object", "Horse"),), turns=("Questions:", "a"))
     partner.replies([other])
     assert "Horse" in model.calls[-1][0][0]["content"], "another object is another question"
@@ -166,6 +170,7 @@ CHESS = ("N f 3", "e 4", "e x d 5", "b x c 3", "B x c 3", "R e 5 +", "O - O", "Q
     ("remove upper", MOVES, "remove upper"),
     ("up", MOVES, "up"),
     ("take cup from table", HOUSE, "take cup from table"),
+    ("Now I take cup from table.", HOUSE, "take cup from table"),
     ("I take the cup, then take cup", HOUSE, "take cup"),
     ("take coffee cup, go east", HOUSE, "take coffee cup, go east"),
     ("Nf3", CHESS, "N f 3"),
