@@ -2,6 +2,8 @@
 
 from itertools import combinations
 
+from lmrl_lab.tasks.phrases import plain
+
 CATEGORY_ATTRIBUTE = {
     "Sports": "sports_equipment", "Animals": "animal", "Fruits": "fruit", "Vehicles": "vehicle", "Clothes": "clothing",
     "Electronics": "electronics", "Musical instruments": "musical_instrument", "Furniture": "furniture",
@@ -82,14 +84,20 @@ def problems(facts: list[dict], attributes: list[dict], doubtful: list[dict]):
     for (r, one), (s, other) in combinations(described.items(), 2):
         if (n := sum(map(str.__ne__, one, other))) < 2:
             yield f"{r} and {s} differ in {n} attributes"
-    wordings: dict[str, str] = {}
+    wordings: dict[str, tuple[str, str]] = {}  # a plain wording -> its attribute, and whether it asks for it or for its opposite
     for row in attributes:
         phrasings = row["phrasings"].split(" | ")
-        if not 5 <= len(phrasings) <= 12:
+        opposites = row["opposites"].split(" | ") if row["opposites"] else []
+        if not 15 <= len(phrasings) <= 60:
             yield f"{row['attribute']}: {len(phrasings)} phrasings"
-        for text in (row["question"], *phrasings):
-            if wordings.setdefault(text.lower(), row["attribute"]) != row["attribute"]:
-                yield f"{text!r} asks for {row['attribute']} and for {wordings[text.lower()]}"
+        said = [(row["question"], "the attribute"), *((text, "the attribute") for text in phrasings),
+                *((text, "its opposite") for text in opposites)]
+        for text, asks in said:
+            if not (text[:1].isupper() and text.endswith("?")):
+                yield f"{row['attribute']}: {text!r} is no question"
+            if plain(text) in wordings:
+                yield f"{text!r} asks for {asks} of {row['attribute']} and for {' of '.join(wordings[plain(text)])}"
+            wordings[plain(text)] = asks, row["attribute"]
     value = {(row["object"], a): row[a] for row in facts for a in ids}
     yield from (f"doubtful: {row['object']}, {row['attribute']} is not {row['value']}" for row in doubtful
                 if value.get((row["object"], row["attribute"])) != row["value"])
