@@ -71,6 +71,8 @@ def _saved(path: Path, task: str, name: str, seeds: Sequence[int], options: list
         return []
     whole, newline, cut = path.read_bytes().rpartition(b"\n")
     if cut:
+        if not cut.startswith(b'{"task": '[:len(cut)]):
+            raise EpisodeFileError(f"{path}: the last line is neither whole nor half an episode; save to another file")
         print(f"{path}: the last line was cut, so its game is played again", file=sys.stderr)
         os.truncate(path, len(whole + newline))
 
@@ -113,14 +115,15 @@ def _play(policy: Policy, envs: list[TextEnv], seeds: list[int], options: list, 
     observations: list[str | None] = [text for text, _ in started]
     infos = [info for _, info in started]
     turns = [[Turn(text, False)] for text in observations]
-    invalid = [0] * n
+    invalid, talking = [0] * n, any(getattr(env, "simulator", None) is not None for env in envs)
     policy.reset([int(seed) for seed in seeds])
     fingerprint = getattr(getattr(policy, "codec", None), "fingerprint", None)
     try:
         while any(text is not None for text in observations):
             actions = policy.act(observations, infos)
             choices = getattr(policy, "last_choices", None)
-            _ask_ahead(envs, observations, actions)
+            if talking:
+                _ask_ahead(envs, observations, actions)
             for i, action in enumerate(actions):
                 if observations[i] is None:
                     continue

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from chat_server import Answer, ChatServer, completion, free_port
 from lmrl_lab import chat
 from lmrl_lab.chat import ChatEndpoint, LocalModel, SimulatorError, Usage, transport
+from lmrl_lab.policies import ScriptedPolicy
 from lmrl_lab.rollout import rollout
 from lmrl_lab.simulators import ChatPolicy, ChatSimulator, Request, TransformersSimulator, conversation
 
@@ -221,7 +222,7 @@ def test_without_the_package_the_error_says_what_to_install(monkeypatch):
 NAMES = st.text(string.ascii_letters + string.digits + ":/-._@", min_size=1).filter(lambda name: "@http" not in name)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(NAMES, st.sampled_from(["http://localhost:8000/v1", "http://127.0.0.1:1", "http://[::1]:9/a/b"]))
 def test_a_spec_builds_the_same_again(name, url):
     first = ChatEndpoint(name, url + "/")
@@ -407,6 +408,25 @@ def test_a_model_says_the_same_behind_a_server_and_in_this_process(folders, serv
     assert said == near.replies(asked) and len(set(said)) >= 3
     assert far.usage == near.usage and far.usage.requests == 5
     assert far.replies(asked) == said and far.usage.requests == 5
+
+
+class Curious(ScriptedPolicy):
+    """Asks one of three things."""
+
+    name = "curious"
+
+    def choose(self, rng, memory, observation, info):
+        return ("Is it far away?", "What do people eat there?", "Is it a piano?")[rng.integers(3)]
+
+
+def test_whole_games_with_a_partner_behind_a_real_server_are_those_with_it_in_this_process(folders, served):
+    partners = [ChatSimulator(str(folders / "chat"), served, max_tokens=8),
+                TransformersSimulator(folders / "chat", max_new_tokens=8)]
+    far, near = (rollout(Curious(), "guess-my-city", range(2), simulator=partner) for partner in partners)
+    assert [game.turns for game in far] == [game.turns for game in near]
+    assert {len(game.actions) for game in far} == {20} and len({text for game in far for text in game.observations}) > 10
+    assert [game[0].info["keywords"]["simulator"] for game in (far, near)] == [partner.spec for partner in partners]
+    assert 2 <= partners[0].usage.requests <= 40, "each step is asked once, and nothing twice"
 
 
 def test_a_player_behind_a_real_server_plays_to_the_end(folders, served, tmp_path):
