@@ -313,7 +313,7 @@ def test_a_buyer_may_begin_and_a_seller_may_end(tmp_path):
 @pytest.mark.parametrize("output, price", [
     ({"car_bought": False, "msrp": 80000, "buy_price": None}, 0), ({"car_bought": True, "msrp": 80000, "buy_price": None}, 0),
     ({"car_bought": False, "buy_price": 70000}, 0), ({"car_bought": 0, "price": 70000}, 0),
-    ({"car_bought": 1, "price": 70000}, 70),
+    ({"car_bought": 1, "price": 70000}, 70), ({"car_bought": None, "price": 70000}, 0),
     ({"buy_or_not": "yes", "price": "$35,500"}, 35.5), ({"buy_or_not": "no", "price": 35000}, 0), ({"price": 47}, 47),
     ({"buy_or_not": "not buy", "price": "35k"}, 0), ({"price": 28750.0}, 28.75), ({}, 0), ("no deal", 0), ("sold at 35k", 35),
     ("Decision=Accept MSRP=$80,000 Buy Price=$78,000", 78), ("Decision=Reject MSRP=$80,000", 0),

@@ -143,7 +143,7 @@ def test_whatever_is_said_is_shown_as_text_and_reveals_nothing(task, texts):
     shown = bubbles(game)
     assert len(shown) == 1 + 2 * len(texts) and "The object" not in game.picture.value and "The buyer" not in game.picture.value
     said_there = [bubble[1].split() for bubble in shown if bubble[0].startswith("You")]
-    assert said_there == [html.unescape(draw.drawable(text)).split() for text in texts]
+    assert said_there == [html.unescape(draw.drawable(text.strip())).split() for text in texts]
 
 
 def test_the_groups_hold_every_question_once_and_are_short():
