@@ -10,7 +10,7 @@ from tests.tables import check_car_dealer, check_guess_my_city, check_twenty_que
 
 ASSETS = Path(__file__).parents[1] / "lmrl_lab" / "tasks" / "assets"
 TABLES = {
-    "twenty_questions": (check_twenty_questions, ("facts", "attributes", "doubtful")),
+    "twenty_questions": (check_twenty_questions, ("facts", "attributes", "doubtful", "other")),
     "guess_my_city": (check_guess_my_city, ("cities", "kinds", "doubtful", "other")),
     "car_dealer": (check_car_dealer, ("stock", "features", "brands_types", "act_phrasings", "buyer_lines")),
 }
@@ -41,6 +41,7 @@ WRONG = [
     ("twenty_questions", 1, "alive", "opposites", "Is it dead? | Is it animate?", "asks for its opposite of alive"),
     ("twenty_questions", 1, "sweet", "opposites", "is it made of METAL", "sweet and for the attribute of made_of_metal"),
     ("twenty_questions", 1, "sweet", "opposites", "bitter", "is no question"),
+    ("twenty_questions", 3, "Is it a bird?", "question", "is it lifeless", "asks for its opposite of alive"),
     ("guess_my_city", 0, "Tokyo", "landmark", "The Tokyo tower.", "names it"),
     ("guess_my_city", 0, "Tokyo", "landmark", "A tower higher than that of Paris.", "names Paris"),
     ("guess_my_city", 0, "Tokyo", "population", "About two million people in the city itself.", "population"),

@@ -55,17 +55,17 @@ REWRITTEN = tuple((re.compile(pattern), to) for pattern, to in (
     (r"^(?:(?:ok|okay|hmm|um|so|well|and|but|then|alright|hey|please|what about|how about) )+", ""),
     (r"\b(?:other than|anything but|everything but|free of|free from)\b", "not"),
     (r"\b(?:rather than|instead of|as opposed to)\b.*", ""),  # not asked for
-    (r"\bsmall enough\b", "not too big"),
+    (r"\bc[oa]me across\b", "find"), (r"\bsmall enough\b", "not too big"),
     (rf"\b(?:under|below) (?={NUMBER})", "less than "), (rf"\b(?:over|above) (?={NUMBER})", "more than "),
     (r"\bthan (?:me|i|you|us|myself|yourself)\b", "than person"),
     # "Isn't it alive?" and "It is alive, isn't it?" ask whether it is alive; so does "Is it alive or not?"
-    (rf"^{AUXILIARY}nt (?=(?:it|this|that|there|you|we|they|i|people|the|one)\b)", ""),
-    (rf"(?<=\w) (?:{AUXILIARY}(?:nt)? (?:it|they|you|there|we)(?: not)?|right|correct|or not|or no|yes|no|then|huh|please)$",
-     "")))
+    (rf"^(?:{AUXILIARY}nt|cant|wont) (?=(?:it|this|that|there|you|we|they|i|people|the|one)\b)", ""),
+    (rf"(?<=\w) (?:{AUXILIARY}(?:nt)?|cant|wont) (?:it|they|you|there|we)(?: not)?$", ""),
+    (r"(?<=\w) (?:right|correct|or not|or no|yes|no|then|huh|please)$", "")))
 OTHER = ""  # the key of what no key asks for
 ASKING = frozenset("what which who whose whom how when where why".split())
 PLACES = frozenset("with on in into from at off up out inside through around over under to by".split())  # "write on it"
-SPARE, POOL, UNKNOWN, REPAIRED, WHOLE_WORD, ALONE, COMMON = 0.6, 0.5, 0.7, 0.8, 0.4, 0.65, 100
+SPARE, POOL, UNKNOWN, REPAIRED, WHOLE_WORD, ALONE, COMMON = 0.5, 0.5, 0.85, 0.8, 0.4, 0.65, 100
 
 
 def plain(text: str) -> str:
@@ -101,7 +101,7 @@ class Phrases:
     """
 
     def __init__(self, phrasings: Mapping[str, Sequence[str]], opposites: Mapping[str, Sequence[str]] | None = None,
-                 near: float = 0.5, apart: float = 0.02, others: Sequence[str] = ()):
+                 near: float = 0.5, apart: float = 0.01, others: Sequence[str] = ()):
         self.near, self.apart = near, apart
         self._stem = functools.lru_cache(maxsize=50_000)(snowballstemmer.stemmer("english").stemWord)
         self._repair = functools.lru_cache(maxsize=50_000)(self._repair_uncached)
@@ -183,10 +183,10 @@ class Phrases:
             total += mass
             for key in self._in_key.get(feature, ()):
                 pool[key] += mass * sure
-        near = [self._postings.get(feature, ()) for feature in features]
-        rare = [numbers for numbers in near if len(numbers) < COMMON]  # words that half of the phrasings have choose none
+        having = [self._postings.get(feature, ()) for feature in features]
+        rare = [numbers for numbers in having if len(numbers) < COMMON]  # words that many phrasings have choose none
         best: dict[tuple[str, bool], tuple[float, int]] = {}
-        for n in set().union(*(rare if any(rare) else near)):
+        for n in set().union(*(rare if any(rare) else having)):
             key, size, counts = self._entries[n]
             value = own = 0.0
             for feature, sure, mass in told:
@@ -198,7 +198,8 @@ class Phrases:
             if key not in best or likeness > best[key][0]:
                 best[key] = likeness, n
         (key, (score, n)), *rest = sorted(best.items(), key=lambda item: -item[1][0])[:2] or [((OTHER, False), (0.0, 0))]
-        alone = sum(f[0] != "=" and not f.endswith(" it") for f in features) == 1  # one word must be all that is asked
-        if key[0] == OTHER or score < (ALONE if alone else self.near) or (rest and score - rest[0][1][0] < self.apart):
+        stems = sum(feature[0] != "=" and not feature.endswith(" it") for feature in features)
+        near = ALONE if stems == 1 else self.near  # one word must be nearly all of a phrasing
+        if key[0] == OTHER or not stems or score < near or (rest and score - rest[0][1][0] < self.apart):
             return None, {}
         return Found(key[0], key[1] != negated, score), self._entries[n][2]

@@ -65,8 +65,8 @@ def implications():
             yield a, b.removeprefix("not ").strip(), "0" if b.startswith("not ") else "1"
 
 
-def problems(facts: list[dict], attributes: list[dict], doubtful: list[dict]):
-    """Yield what is wrong with the three tables, each a list of rows."""
+def problems(facts: list[dict], attributes: list[dict], doubtful: list[dict], others: list[dict]):
+    """Yield what is wrong with the four tables, each a list of rows."""
     ids = [row["attribute"] for row in attributes]
     if list(facts[0]) != ["object", "category", *ids]:
         yield "the columns of the facts are not object, category and the attributes in their order"
@@ -98,6 +98,8 @@ def problems(facts: list[dict], attributes: list[dict], doubtful: list[dict]):
             if plain(text) in wordings:
                 yield f"{text!r} asks for {asks} of {row['attribute']} and for {' of '.join(wordings[plain(text)])}"
             wordings[plain(text)] = asks, row["attribute"]
+    yield from (f"other: {row['question']!r} asks for {' of '.join(wordings[plain(row['question'])])}" for row in others
+                if plain(row["question"]) in wordings)
     value = {(row["object"], a): row[a] for row in facts for a in ids}
     yield from (f"doubtful: {row['object']}, {row['attribute']} is not {row['value']}" for row in doubtful
                 if value.get((row["object"], row["attribute"])) != row["value"])
