@@ -222,12 +222,13 @@ def draw_chat(turns: Sequence[Turn], player: str | Sequence[str] = "You", partne
             f'flex-direction:column-reverse">{column}</div>')
 
 
-def draw_facts(title: str, facts: Mapping[str, str]) -> str:
-    """A small table under a chat, a fact a row: what was hidden, say. A long one scrolls."""
+def draw_facts(title: str, facts: Mapping[str, object]) -> str:
+    """A small table under a chat, a fact a row: what was hidden, say. A long one scrolls; a list is told with commas."""
+    told = {name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value) for name, value in facts.items()}
     cell = "padding:1px 12px 1px 0;text-align:left;vertical-align:top;background:none"
     name_cell = f"{cell};font-weight:normal;color:{FAINT};white-space:nowrap"
     rows = "".join(f'<tr style="background:none"><th scope="row" style="{name_cell}">{escape(name)}</th>'
-                   f'<td style="{cell}">{escape(value)}</td></tr>' for name, value in facts.items())
+                   f'<td style="{cell}">{escape(value)}</td></tr>' for name, value in told.items())
     table = (f'<div tabindex="0" role="group" aria-label="{escape(title)}" style="max-height:190px;overflow-y:auto">'
              f'<table style="border-collapse:collapse;font-size:13px;width:100%;margin:0">{rows}</table></div>') if facts else ""
     return card(f'<div style="font-weight:600;margin-bottom:2px">{escape(title)}</div>{table}',

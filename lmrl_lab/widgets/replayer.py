@@ -78,7 +78,7 @@ class Replayer:
         if drawn and not self.problem:
             self._env = make(episode.task, **episode.info.get("keywords", {}))
         self.aside.value = draw.aside(episode.task, episode.turns)
-        can_hide = episode.task in draw.HIDING and (self._env is not None or "hidden" in episode.info)
+        can_hide = episode.task in draw.HIDING and (self._env is not None or self._hidden() is not None)
         self.reveal.layout.display = None if can_hide else "none"
         self.slider.value = 0
         self.slider.max = len(episode.actions)
@@ -111,8 +111,13 @@ class Replayer:
         return self._env.step(episode.turns[2 * turn - 1].text)[-1]
 
     def _view(self, turn: int, reveal: bool) -> str:
-        return draw.view(self.episode.task, self.episode.turns[:2 * turn + 1], self._env, reveal, self._player(),
-                         self.episode.info.get("hidden"))
+        return draw.view(self.episode.task, self.episode.turns[:2 * turn + 1], self._env, reveal, self._player(), self._hidden())
+
+    def _hidden(self) -> dict | None:
+        """What the record says was hidden, for a game that cannot be played again: with a language model as partner, say."""
+        info = self.episode.info
+        options = info.get("options") or {}
+        return info.get("hidden") or options.get("buyer") or options or None
 
     def _player(self) -> str:
         return "You" if self.episode.policy == "human" else self.episode.policy or "Player"
