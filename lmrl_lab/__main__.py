@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from lmrl_lab.chat import SimulatorError
+
 
 def _context(text: str) -> str | int:
     return int(text) if text.lstrip("-").isdigit() else text
@@ -47,15 +49,19 @@ def parser() -> argparse.ArgumentParser:
                    help="a setting of the algorithm, say steps=100; may be repeated")
 
     p = verbs.add_parser("evaluate", help="play with an agent or a scripted policy and print its score")
-    p.add_argument("agent", help="a run folder, a saved agent, or the name of a scripted policy")
-    p.add_argument("task", nargs="?", help="needed for scripted policies")
+    p.add_argument("agent", help="a run folder, a saved agent, the name of a scripted policy, or a language model that is told "
+                                 "the rules: chat:MODEL[@URL] or transformers:PATH")
+    p.add_argument("task", nargs="?", help="needed for scripted policies and language models")
     p.add_argument("--episodes", type=int)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--temperature", type=float, help="1 samples, 0 is greedy (default: as saved)")
     p.add_argument("--beta", type=float, help="weight of the values, 0: the policy alone (default: as saved)")
     p.add_argument("--min-p", type=float, help="draw only tokens with this share of the likeliest one's probability")
     p.add_argument("--legal-only", action="store_true", help="choose among legal actions only")
-    p.add_argument("--save-episodes", type=Path, metavar="FILE")
+    p.add_argument("--examples", type=int, default=0, metavar="K", help="good games that a language model is shown (default: 0)")
+    p.add_argument("--simulator", metavar="SPEC", help="who is the partner in a dialogue: chat:MODEL[@URL] or transformers:PATH")
+    p.add_argument("--save-episodes", type=Path, metavar="FILE", help="a .jsonl file keeps each game as soon as it is finished")
+    p.add_argument("--resume", action="store_true", help="go on with the games of that file")
 
     verbs.add_parser("doctor", help="versions, device, and what is missing")
     return top
@@ -65,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return globals()[f"_{options.verb}"](options)
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError, SimulatorError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
@@ -116,29 +122,47 @@ def _evaluate(options) -> int:
     from lmrl_lab.episode import write_episodes
     from lmrl_lab.evaluation import evaluate
     from lmrl_lab.files import write_atomically
+    file = options.save_episodes
+    as_played = file if file and file.suffix == ".jsonl" else None
+    if options.resume and not as_played:
+        raise ValueError("--resume goes on with the games of --save-episodes FILE.jsonl")
+    if file and not options.resume:
+        _check_new_episode_file(file)
+    policy, task = _player(options)
+    keywords = {"simulator": options.simulator} if options.simulator else {}
+    result, episodes = evaluate(policy, task, options.episodes, options.seed, return_episodes=True, save_to=as_played, **keywords)
+    print(result)
+    if (Path(options.agent) / "config.json").exists():
+        write_atomically(Path(options.agent) / "score.json", result.to_json())
+    if file and not as_played:
+        write_episodes(file, episodes)
+    return 0
+
+
+def _player(options) -> tuple:
+    """(an agent, a policy or the name of one, its task) from the arguments of `evaluate`."""
     folder, task = Path(options.agent), options.task
-    if options.save_episodes:
-        _check_new_episode_file(options.save_episodes)
+    changes = {"temperature": options.temperature, "beta": options.beta, "min_p": options.min_p,
+               "legal_only": options.legal_only or None}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    model = options.agent.startswith(("chat:", "transformers:"))
+    if options.examples and not model:
+        raise ValueError("--examples are for language models")
     if folder.exists():
         from lmrl_lab.agent import load_agent
-        policy = load_agent(folder)
-        changes = {"temperature": options.temperature, "beta": options.beta, "min_p": options.min_p,
-                   "legal_only": options.legal_only or None}
-        policy = policy.with_decoding(**{k: v for k, v in changes.items() if v is not None})
-        task = task or policy.task
-    elif task is None:
-        raise ValueError(f"there is no folder '{folder}'; for a scripted policy name the task too")
-    elif options.legal_only or any(getattr(options, name) is not None for name in ("temperature", "beta", "min_p")):
+        agent = load_agent(folder)
+        return agent.with_decoding(**changes), task or agent.task
+    if task is None:
+        raise ValueError(f"there is no folder '{folder}'; for a scripted policy or a language model name the task too")
+    if model:
+        from lmrl_lab.data import examples
+        from lmrl_lab.simulators import ChatPolicy
+        if changes.keys() - {"temperature"}:
+            raise ValueError("--beta, --min-p and --legal-only are for agents, not for language models")
+        return ChatPolicy(options.agent, task, examples(task, options.examples), **changes), task
+    if changes:
         raise ValueError("--temperature, --beta, --min-p and --legal-only are for agents, not for scripted policies")
-    else:
-        policy = options.agent
-    result, episodes = evaluate(policy, task, options.episodes, options.seed, return_episodes=True)
-    print(result)
-    if (folder / "config.json").exists():
-        write_atomically(folder / "score.json", result.to_json())
-    if options.save_episodes:
-        write_episodes(options.save_episodes, episodes)
-    return 0
+    return options.agent, task
 
 
 def _doctor(options) -> int:

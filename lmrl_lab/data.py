@@ -106,6 +106,15 @@ def keep_best(episodes: list[Episode], keep: str | float) -> list[Episode]:
     return kept
 
 
+def examples(task: str, number: int, seed: int = 0, among: int = 500) -> list[Episode]:
+    """Games to show a language model: the `number` best of `among` games of the behaviour data, ties in the data's order."""
+    if not 0 <= number <= among:
+        raise ValueError(f"the number of examples is from 0 to {among}, not {number!r}")
+    if not number:
+        return []
+    return sorted(generate(task, min(among, TASKS[task].data_size), seed), key=lambda episode: -episode.total_return)[:number]
+
+
 def split(episodes: list[Episode], fraction: float = 0.1, seed: int = 0) -> tuple[list[Episode], list[Episode]]:
     """(training, validation): `fraction` of the episodes, drawn with `seed`, are held out; whole episodes only."""
     if not 0 <= fraction < 1:
@@ -115,7 +124,14 @@ def split(episodes: list[Episode], fraction: float = 0.1, seed: int = 0) -> tupl
 
 
 def replay_problem(episode: Episode, **kwargs) -> str | None:
-    """Play the actions again in the game; what differs from the record, or None if the episode is genuine."""
+    """Play the actions again in the game; what differs from the record, or None if the episode is genuine.
+
+    Where a language model spoke for the partner nothing is played: an episode from elsewhere must not send anything to the
+    endpoint that it names.
+    """
+    model = episode.info.get("keywords", {}).get("simulator", "scripted")
+    if model != "scripted":
+        return f"a language model spoke in this game ({model}), so it cannot be played again"
     env = make(episode.task, **{**episode.info.get("keywords", {}), **kwargs})
     try:
         return _first_difference(episode, env)

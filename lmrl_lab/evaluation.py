@@ -6,8 +6,10 @@ best known policy.
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -91,24 +93,33 @@ def score(episodes: Sequence[Episode], seed: int | None = None, policy: str | No
                  sum(episode.info.get("invalid", 0) for episode in episodes) / actions, actions / len(episodes), seed)
 
 
-def evaluate(policy, task: str, episodes: int | None = None, seed: int = 1, return_episodes: bool = False, **kwargs):
+def evaluate(policy, task: str, episodes: int | None = None, seed: int = 1, return_episodes: bool = False,
+             save_to: str | os.PathLike | None = None, **kwargs):
     """Play `episodes` games (the card's number if None) and return a Score (and the Episodes, if asked).
 
     policy: an Agent, any Policy, or the name of one of the task's scripted policies. Game i has seed
     1,000,000 * seed + i, and the card's evaluation options (the maze: every start cell in turn). `kwargs` go to `make`.
+    save_to: a .jsonl file that keeps finished games and from which the same call goes on, see `rollout`.
     """
     card = TASKS[task]
     if isinstance(policy, str):
         if policy not in card.policies:
             raise unknown(f"policy of {task}", policy, card.policies)
-        policy = card.policies[policy](**kwargs)
+        policy = card.policies[policy](**_taken(card.policies[policy], kwargs))
     trained_for = getattr(policy, "task", task)
     if trained_for != task:
         raise ValueError(f"this agent was trained for '{trained_for}', not for '{task}'")
     n = card.evaluation_episodes if episodes is None else episodes
     if not isinstance(n, int) or n < 1:
         raise ValueError(f"episodes is a number of games, at least 1, not {episodes!r}")
-    options = card.evaluation_options(n, **kwargs) if card.evaluation_options else None
-    played = rollout(policy, task, [1_000_000 * seed + i for i in range(n)], options, **kwargs)
+    options = card.evaluation_options(n, **_taken(card.evaluation_options, kwargs)) if card.evaluation_options else None
+    played = rollout(policy, task, [1_000_000 * seed + i for i in range(n)], options, save_to=save_to, **kwargs)
     result = score(played, seed)
     return (result, played) if return_episodes else result
+
+
+def _taken(build: Callable, keywords: dict) -> dict:
+    """The keywords that a builder takes: who answers in a game, say, is the env's affair alone."""
+    accepted = inspect.signature(build).parameters
+    every = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
+    return {name: value for name, value in keywords.items() if every or name in accepted}

@@ -6,6 +6,7 @@ Task: LMRL Gym (arXiv 2311.18232). The agent sells; what its text means is found
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -19,9 +20,9 @@ from lmrl_lab.policies import played
 from lmrl_lab.simulators import Request, Simulator
 from lmrl_lab.simulators import simulator as _simulator
 from lmrl_lab.tasks.car_dealer_buyer import (
+    BITS,
     LINES,
     OPENING,
-    SITUATIONS,
     SLOTS,
     Buyer,
     Car,
@@ -74,8 +75,7 @@ class CarDealerEnv(TextEnv):
 
     def _reset(self, options):
         self.buyer = drawn_buyer(self.np_random, checked_buyer(options.get("buyer") or {}))
-        order = int(self.np_random.integers(2 ** len(SITUATIONS)))
-        self._next = {situation: order >> i & 1 for i, situation in enumerate(SITUATIONS)}
+        self._next = int(self.np_random.integers(2 ** len(BITS)))  # which line comes next, a bit a situation
         self._patience = 6 if self.buyer.character == "impatient" else 8
         self._turn = self._strain = self._cars = self._needs = self._budgets = 0
         self._cuts = self._offer = self._price = self._dear = 0  # of the car on the table
@@ -88,22 +88,21 @@ class CarDealerEnv(TextEnv):
             "message": "a buyer has come; ask, show a car, name a price, close"}
 
     def _line(self, situation: str, value: str = "") -> str:
-        which = self._next[situation]
-        self._next[situation] = 1 - which
-        line = LINES[situation, self.buyer.tone][which]
+        bit = BITS[situation]
+        line = LINES[situation, self.buyer.tone][bool(self._next & bit)]
+        self._next ^= bit
         return filled(line, SLOTS[situation], value) if value else line
 
     def _step(self, action):
-        acts = read(action)
-        self._turn += 1
+        acts, invalid, chat = _heard(action)
         if self.simulator is not None:
-            return self._told_by_a_model(action, acts)
+            return self._told_by_a_model(action, acts, invalid)
+        self._turn += 1
         buyer = self.buyer
         hurried = buyer.character == "impatient"
         if hurried and self._turn > 5:
             self._strain += buyer.budget // 50
-        invalid = all(act.kind == "other" and not act.about for act in acts)
-        if all(act.kind in CHAT for act in acts):
+        if chat:
             self._patience -= self._turn > 1 or hurried
             says = {"not_understood" if invalid else "impatient_at_small_talk" if hurried else "undecided": ""}
         else:
@@ -133,11 +132,12 @@ class CarDealerEnv(TextEnv):
         buyer = self.buyer
         told = {"brand": buyer.brand, "body": buyer.body, "features": listed(buyer.features), "budget": dollars(buyer.budget),
                 "character": IN_WORDS[buyer.character], "tone": buyer.tone}
-        return Request(self.task, tuple(told.items()), (*self._turns, action))
+        return Request(self.task, tuple(told.items()), (*self._turns, action.removesuffix("\n")))
 
-    def _told_by_a_model(self, action: str, acts: Sequence[Act]) -> tuple[str, float, bool, bool, dict]:
+    def _told_by_a_model(self, action: str, acts: Sequence[Act], invalid: bool) -> tuple[str, float, bool, bool, dict]:
         """A turn with a language model as the buyer: the seller's acts go into the ledger, the model says what it likes."""
-        reply = self.simulator.replies([self.request(action)])[0] or "..."
+        reply = self.simulator.replies([self.request(action)])[0] or "..."  # if this fails, nothing has happened
+        self._turn += 1
         for act in acts:
             if act.kind == "present":
                 self._show(act, next((a.price for a in acts if a.kind == "price"), None), {})
@@ -151,7 +151,7 @@ class CarDealerEnv(TextEnv):
         self._turns += (action, told)
         gone, left = reply.lower().startswith("goodbye:"), TURNS - self._turn
         return told, 0.0, gone or not left, False, {
-            "legal_actions": None, "invalid": all(act.kind == "other" and not act.about for act in acts), "success": False,
+            "legal_actions": None, "invalid": invalid, "success": False,
             "message": "the buyer left" if gone else f"{left} turns left"}
 
     def _answers(self, acts: Sequence[Act]) -> dict[str, str] | None:
@@ -318,6 +318,13 @@ def references(games: int = 4_000, reward: str = "price") -> References:
     errors = returns.std(axis=1, ddof=1) / games**0.5
     return References(0.0, *map(float, returns.mean(1)), (0.0, *map(float, errors)),
                       f"lmrl_lab.tasks.car_dealer.references({games}, {reward!r})")
+
+
+@functools.lru_cache(maxsize=200_000)
+def _heard(text: str) -> tuple[tuple[Act, ...], bool, bool]:
+    """(the acts of a text, whether nothing was understood, whether it is chat and no more)."""
+    acts = read(text)
+    return acts, all(act.kind == "other" and not act.about for act in acts), all(act.kind in CHAT for act in acts)
 
 
 def _vocabulary() -> tuple[str, ...]:

@@ -100,13 +100,16 @@ def near(budget: int) -> tuple[Car, ...]:
 def drawn_buyer(rng: np.random.Generator, fixed: dict) -> Buyer:
     """A buyer; `fixed`: what is not drawn, by field. One car meets all of a buyer of whom nothing is fixed."""
     budget = fixed.get("budget") or BUDGETS[rng.integers(len(BUDGETS))]
-    cars = [car for car in near(budget) if car.brand == fixed.get("brand", car.brand) and car.type == fixed.get("body", car.type)]
-    cars = cars or near(budget)
+    cars = near(budget)
+    if fixed:
+        cars = [car for car in cars
+                if car.brand == fixed.get("brand", car.brand) and car.type == fixed.get("body", car.type)] or cars
     target = cars[rng.integers(len(cars))]
     count = 1 + rng.integers(min(4, len(target.features)))
     wishes = tuple(target.features[i] for i in sorted(rng.permutation(len(target.features))[:count]))
     character, tone = CHARACTERS[rng.integers(len(CHARACTERS))], TONES[rng.integers(len(TONES))]
-    return replace(Buyer(target.brand, target.type, wishes, budget, character, tone, int(rng.integers(13, 16))), **fixed)
+    buyer = Buyer(target.brand, target.type, wishes, budget, character, tone, int(rng.integers(13, 16)))
+    return replace(buyer, **fixed) if fixed else buyer
 
 
 def checked_buyer(given: object) -> dict:
@@ -158,6 +161,7 @@ def lowered(price: int, act: Act) -> int:
 
 # ---------------------------------------------------------------------------------------------- his lines, told back
 
+BITS = {situation: 1 << i for i, situation in enumerate(SITUATIONS)}
 SLOTS = {situation: slot[0] for situation in SITUATIONS if (slot := re.findall(r"\{\w+\}", LINES[situation, "polite"][0]))}
 _FEATURE = "|".join(FEATURES.values())
 _NAMES = re.compile(rf"(?P<price>[\d,]+ dollars)|(?P<brand>\b(?:{'|'.join(BRANDS)})\b)|(?P<type>\b(?:{'|'.join(TYPES)})\b)"

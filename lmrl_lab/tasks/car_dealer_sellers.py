@@ -207,7 +207,7 @@ class Seller(ScriptedPolicy):
         return Known()
 
     def choose(self, rng, memory, observation, info):
-        if "played" in info:  # advice on a game that someone else plays
+        if info.get("played") is not None:  # advice on a game that someone else plays
             memory.said = read(info["played"])
         memory.remember(memory.said)
         memory.hear(observation)

@@ -99,24 +99,24 @@ class GuessingEnv(TextEnv):
         """What the simulator is asked at this action; None where the rules decide."""
         if self.oracle.named(action) is not None:
             return None
-        return Request(self.task, ((self.oracle.kind, self.hidden),), (*self._turns, action))
+        return Request(self.task, ((self.oracle.kind, self.hidden),), (*self._turns, action.removesuffix("\n")))
 
     def heard(self, reply: str) -> str | None:
         """What the player is told of a simulator's reply; None for one that is no answer."""
         raise NotImplementedError
 
     def _step(self, action):
-        self._asked += 1
-        left = QUESTIONS - self._asked
         if self.simulator is not None and (request := self.request(action)) is not None:
-            answer = self.heard(self.simulator.replies([request])[0])
+            answer = self.heard(self.simulator.replies([request])[0])  # if this fails, no question has been used up
+            self._asked += 1
         else:
+            self._asked += 1
             found = self.oracle.read(action)
             answer = found and found[1][self._hidden]
             if found and answer == YES and found[0] == len(self.oracle.questions) + self._hidden:
                 return YES + "\n", 0.0, True, False, {"legal_actions": None, "invalid": False, "success": True,
                                                       "message": f"that is it, after {self._asked} questions"}
-        told = (answer or WHAT) + "\n"
+        left, told = QUESTIONS - self._asked, (answer or WHAT) + "\n"
         if self.simulator is not None:
             self._turns += (action, told)
         message = f"{left} questions left" if left else f"no question is left; it was: {self.hidden}"
