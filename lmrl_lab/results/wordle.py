@@ -19,13 +19,15 @@ from lmrl_lab.env import TASKS
 from lmrl_lab.episode import Episode
 from lmrl_lab.evaluation import evaluate
 from lmrl_lab.models import few_threads, seeded, tiny_model
-from lmrl_lab.results import once, trained
+from lmrl_lab.results import methods as shared
+from lmrl_lab.results import once
+from lmrl_lab.results.methods import compared
 from lmrl_lab.tasks import wordle, wordle_values
 from lmrl_lab.tasks.wordle_values import GuessValues
 from lmrl_lab.tokens import make_rows
 from lmrl_lab.training import fit
 
-CODE = wordle, wordle_values, sys.modules[__name__]
+CODE = wordle, wordle_values, shared, sys.modules[__name__]
 TEMPERATURES = (1.0, 0.7, 0.5, 0.3, 0.0)
 # name: algorithm, settings, and what it starts from and tilts: another of these, or nothing
 METHODS = {
@@ -40,38 +42,9 @@ METHODS = {
 
 
 def methods(vocabulary: int, seeds: list[int], names: Sequence[str] = tuple(METHODS)) -> pd.DataFrame:
-    """These methods at default settings, each played at several temperatures; a row a method, seed and temperature.
-
-    `entropy`: nats an action, the mean of -log(probability of what was drawn). CPU seconds include those of the agent that
-    a method starts from. What is done already is not done again, see `once`.
-    """
-    rows = []
-    for seed in seeds:
-        agent = functools.partial(trained, methods=METHODS, task="wordle", seed=seed, agents={}, episodes=functools.partial(
-            generate, "wordle", seed=seed, vocabulary=vocabulary, cache=False))
-        for name in names:
-            rows += once(f"wordle-{vocabulary}-{name}-{seed}", lambda name=name, seed=seed, agent=agent: [
-                {"vocabulary": vocabulary, "method": name, "seed": seed, **row, "cpu_seconds": agent(name).spent}
-                for row in played(agent(name), vocabulary, seed)], *CODE)
-            print(pd.DataFrame(rows[-len(TEMPERATURES):]).round(3).to_string(index=False), flush=True)
-    return pd.DataFrame(rows)
-
-
-def played(agent: Agent, vocabulary: int, seed: int) -> list[dict]:
-    """A row a temperature. Greedy games differ by their word only, so each word is played once; else 1,200 games."""
-    rows = []
-    for temperature in TEMPERATURES:
-        score, games = evaluate(agent.with_decoding(temperature=temperature), "wordle", vocabulary if not temperature else 1_200,
-                                seed, return_episodes=True, vocabulary=vocabulary)
-        rows.append({"temperature": temperature, "entropy": entropy(games) if temperature else 0.0,
-                     "mean_return": score.mean_return, "interval_low": score.interval[0], "interval_high": score.interval[1],
-                     "success_rate": score.success_rate, "invalid_rate": score.invalid_rate})
-    return rows
-
-
-def entropy(games: list[Episode]) -> float:
-    """Nats an action: the mean of -log(probability) over the actions that were drawn."""
-    return -float(np.mean([sum(turn.logprobs) for game in games for turn in game.turns if turn.is_action]))
+    """These methods at default settings. Greedy games differ by their word only, so each word is played once; else 1,200."""
+    return compared(f"wordle-{vocabulary}", "wordle", {name: METHODS[name] for name in names}, seeds, (1_200, vocabulary),
+                    TEMPERATURES, CODE, cache=False, vocabulary=vocabulary)
 
 
 def bounds(seeds: list[int], vocabulary: int = 200, steps: int = 600) -> pd.DataFrame:
