@@ -88,7 +88,7 @@ def problems(facts: list[dict], attributes: list[dict], doubtful: list[dict], ot
     for row in attributes:
         phrasings = row["phrasings"].split(" | ")
         opposites = row["opposites"].split(" | ") if row["opposites"] else []
-        if not 15 <= len(phrasings) <= 60:
+        if not 15 <= len(phrasings) <= 70:
             yield f"{row['attribute']}: {len(phrasings)} phrasings"
         said = [(row["question"], "the attribute"), *((text, "the attribute") for text in phrasings),
                 *((text, "its opposite") for text in opposites)]
