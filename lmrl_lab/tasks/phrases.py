@@ -25,7 +25,7 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 # words that tell nothing about what is asked
 EMPTY = frozenset("""
-    a an the is it its it's are be been being was were do does did done can could would will shall should may might must
+    a an the is it its are be been being was were do does did done can could would will shall should may might must
     this that these those there i im id you u ur youd we they he she me my your our us them their of to in on at as for
     by with and or if so than thing things object objects item items something anything one ones some any stuff kind
     kinds sort sorts type types whether please tell know what which who how when where why just like such also ever even
@@ -65,7 +65,11 @@ REWRITTEN = tuple((re.compile(pattern), to) for pattern, to in (
 OTHER = ""  # the key of what no key asks for
 ASKING = frozenset("what which who whose whom how when where why".split())
 PLACES = frozenset("with on in into from at off up out inside through around over under to by".split())  # "write on it"
-SPARE, POOL, UNKNOWN, REPAIRED, WHOLE_WORD, ALONE, COMMON = 0.5, 0.5, 0.85, 0.8, 0.4, 0.65, 100
+# Shares of a feature's weight, set on questions of people: a phrasing's own feature; one that another phrasing of the key has;
+# a word that no phrasing has; a repaired word; the word itself beside its stem.
+SPARE, POOL, UNKNOWN, REPAIRED, WHOLE_WORD = 0.5, 0.5, 0.85, 0.8, 0.4
+ALONE = 0.65  # the least likeness of a text with one word that tells something
+COMMON, LONGEST = 100, 500  # phrasings with a feature that is not looked up if there are rarer ones; letters of a question
 
 
 def plain(text: str) -> str:
@@ -154,7 +158,9 @@ class Phrases:
         return near[0] if near and near[0][0] == word[0] else None
 
     def _find(self, text: str) -> Found | None:
-        text = plain(text)
+        text = plain(text[:2 * LONGEST])
+        if len(text) > LONGEST:
+            return None
         if found := self._exact.get(text):
             return found if found.key != OTHER else None
         first = asked(text).partition(" ")[0]
