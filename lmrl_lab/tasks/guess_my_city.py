@@ -17,6 +17,7 @@ from lmrl_lab.tasks.phrases import Phrases, plain
 from lmrl_lab.tasks.twenty_questions import rows, texts
 
 SECRET = "I must not say that."
+NEAR = 0.4  # see `Phrases`: questions vary more here, and have fewer kinds to be mistaken for
 
 
 @functools.lru_cache(maxsize=1)
@@ -27,7 +28,8 @@ def oracle() -> Oracle:
 
     @functools.lru_cache(maxsize=1)
     def phrases() -> Phrases:
-        return Phrases({row["kind"]: [row["question"], *texts(row["phrasings"])] for row in kinds})
+        return Phrases({row["kind"]: [row["question"], *texts(row["phrasings"])] for row in kinds}, near=NEAR,
+                       others=[row["question"] for row in rows("guess_my_city_other.csv")])
 
     def find(text: str) -> tuple[int, bool] | None:
         found = phrases().find(text)

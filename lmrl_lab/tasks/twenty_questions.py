@@ -49,7 +49,8 @@ def oracle() -> Oracle:
     @functools.lru_cache(maxsize=1)
     def phrases() -> Phrases:
         return Phrases({row["attribute"]: [row["question"], *texts(row["phrasings"])] for row in attributes},
-                       {row["attribute"]: texts(row.get("opposites")) for row in attributes})
+                       {row["attribute"]: texts(row["opposites"]) for row in attributes},
+                       others=[row["question"] for row in rows("twenty_questions_other.csv")])
 
     def find(text: str) -> tuple[int, bool] | None:
         found = phrases().find(text)
