@@ -1,6 +1,8 @@
 """Twenty Questions and Guess My City: rules, oracle, askers, data, and language models as the oracle."""
 
+import csv
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,6 +156,28 @@ def test_the_oracle_knows_well_known_facts():
                                    ("Cairo", "what continent is it on", "Africa.")):
         env.reset(options={"city": name})
         assert env.step(question)[0] == answer + "\n", (name, question)
+
+
+def understood(task, part):
+    """(right, wrong): shares of the questions of a set that are read as its author meant them, and as something else."""
+    module, table = GAMES[task], task.replace("-", "_")
+    key = {"twenty-questions": "attribute", "guess-my-city": "kind"}[task]
+    keys = [row[key] for row in twenty_questions.rows({"attribute": f"{table}_attributes.csv", "kind": f"{table}_kinds.csv"}[key])]
+    with open(Path(__file__).parent / "tables" / f"{table}_{part}.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    right = wrong = 0
+    for row in rows:
+        found = module.oracle()._find(row["question"])
+        meant = (keys.index(row[key]), row.get("negated") == "1") if row[key] else None
+        right, wrong = right + (found == meant), wrong + (found is not None and found != meant)
+    return right / len(rows), wrong / len(rows)
+
+
+@pytest.mark.parametrize("task, right, wrong", [("twenty-questions", 0.88, 0.02), ("guess-my-city", 0.90, 0.05)])
+def test_what_people_ask_is_mostly_understood(task, right, wrong):
+    """300 questions by somebody who saw no phrasing: 89.0% right and 1.7% wrong, 91.0% and 4.7% when they were first run."""
+    found = understood(task, "test")
+    assert found[0] >= right and found[1] <= wrong
 
 
 def test_no_answer_about_a_city_names_it():
