@@ -162,7 +162,7 @@ def understood(task, part):
     """(right, wrong): shares of the questions of a set that are read as its author meant them, and as something else."""
     module, table = GAMES[task], task.replace("-", "_")
     key = {"twenty-questions": "attribute", "guess-my-city": "kind"}[task]
-    keys = [row[key] for row in twenty_questions.rows({"attribute": f"{table}_attributes.csv", "kind": f"{table}_kinds.csv"}[key])]
+    keys = [row[key] for row in twenty_questions.rows(f"{table}_{key}s.csv")]
     with open(Path(__file__).parent / "tables" / f"{table}_{part}.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     right = wrong = 0
