@@ -44,9 +44,10 @@ OTHER = (Act("other"),)
 # ---------------------------------------------------------------------------------------------- clauses -> acts
 
 # (kind, about, pattern) in order; neighbouring rows of the table are one rule. Kind "": certainly no act (his own words told
-# back, conditions, what is not offered)
-RULES = tuple((kind, about, re.compile("|".join(row["pattern"] for row in rows))) for (kind, about), rows in
-              itertools.groupby(table("rules"), key=lambda row: (row["act"], row["about"])))
+# back, conditions, what is not offered). "praise" of a feature: what is said of it without its name. The first, about "buyer",
+# is for the whole text in lower case: it plays the buyer's part, or says that he has agreed
+(_, _, PLAYS_BUYER), *RULES = ((kind, about, re.compile("|".join(row["pattern"] for row in rows))) for (kind, about), rows in
+                               itertools.groupby(table("rules"), key=lambda row: (row["act"], row["about"])))
 OFFER = next(pattern for _, about, pattern in RULES if about == "offer")
 OPENING = re.compile(
     r"^(?:oh |well |and )?(?P<greet>(?:hello|hi|hey|greetings|howdy|good (?:morning|afternoon|evening|day)|"
@@ -54,21 +55,24 @@ OPENING = re.compile(
     r"(?: there| sir| madam| again| everyone| friend| and welcome| my friend| to you| folks| welcome)*)(?: |$)"
     r"|^(?P<thanks>(?:many )?(?:thank you|thanks)(?: very much| so much| a lot| kindly)?(?: for (?:that|telling me|your \w+|"
     r"the \w+|coming(?: in| by)?|stopping by|asking|waiting|sharing(?: that)?))?)(?: |$)")
-_OTHER_ONE = r"(?:buyer|customer|client|shopper)"
-PLAYS_BUYER = re.compile(
-    rf"(?:^|[\n.!?;,\"'(\[*])\W{{0,3}}(?:the )?(?:{_OTHER_ONE}|user|human|system|narrator|game|environment|ledger)\s*[:>\])*]"
-    rf"|\b{_OTHER_ONE} (?:says?|said|repl(?:y|ies|ied)|answer(?:s|ed)?|accept(?:s|ed)?|agree[sd]?|buys|bought|pays|paid|thinks|"
-    rf"nods|signs|signed|leaves)\b|\b(?:says|said|replies|answers) (?:the|my) {_OTHER_ONE}\b|\b(?:as|am) the {_OTHER_ONE}\b"
-    r"|\bi(?: will| would| can| could|'ll|'d) (?:only )?pay\b|\bmy budget\b|\bi (?:bought|have bought|want to buy|am buying)\b"
-    r"|\bi(?: will|'ll) (?:take|buy) (?:it|this|that|the car|one)\b(?! (?:off|to|up|for granted|as|down|from|that))", re.I)
 _NOT_THERE = re.compile(r"\b(?:no|without|lacks?|lacking|missing|not (?:have|come with|include|offer)) "
                         r"(?:(?:the|a|an|this|that|our|any|such|good|really|very) )*(?=FEATURE)")
-_PRICED = re.compile(r"^(?:and |but |so |well |i (?:can|could|will|would) let )*(?:the |our |this |that |my )?"
-                     r"(?:COLOUR |BRAND |TYPE |car |one )*(?:\w+ )?(?:costs?|is|goes|sells|comes to|would cost|would be"
-                     r"|will cost|at|for) (?:[a-z]+ )*?PRICE")
+_PRICED = re.compile(
+    r"^(?:and |but |so |well |i (?:can|could|will|would) let )*(?:the |our |this |that |my )?(?:COLOUR |BRAND |TYPE |car |one )*"
+    r"(?:\w+ )?(?:costs?|is|goes|go|going|sells|comes to|would cost|would be|will cost|priced|listed) (?:[a-z]+ )*?PRICE")
 _BOASTS = re.compile(r"^(?:this|that|the|such an?) TYPE (?:[a-z]+ )*(?:has|comes|offers|is)\b")
-_ASKS_FEATURE = re.compile(r"^(?!.*\b(?:did i|have i|mention|love|see|seen|notice|is not|are not)\b)"
-                           r".*\b(?:you|need|want|fancy|any|interest)\b|^(?:the |a |an )?FEATURE$")
+_ASKS = re.compile(
+    r"(?:and |so |but |okay |now |then )*(?:(?:what|which|who|where|how)(?: \w+)? (?:are|is|was|do|does|did|will|would|can|could|"
+    r"may|should|about|brand|make|type|kind|sort|features?|extras)\b|(?:do|did|are|were|will|would|can|could|have|should) you\b|"
+    r"(?:is|are) there\b|(?:does|is|will|would|should) (?:it|the car)\b)")
+_ASKS_FEATURE = re.compile(
+    r"^(?!.*\b(?:did i|have i|mention|love|see|seen|notice|feel|imagine|is not|are not)\b)(?:.*\b(?:you|your|need|want|fancy|any|"
+    r"interest)\b|(?:and |so )*(?:would|should|is|are|does|what about|how about) |(?:the |a |an )?FEATURE$)")
+# it refers to the features that were just named
+_HAS_IT = re.compile(
+    r"^(?:\w+ )*(?:has|have|got|with|does) (?:it|them|that|those|both|all|one|an? \w+ one)\b|^(?:well )?here (?:it is|they are|"
+    r"you go)|^(?:check|yes|yep|included|of course|sure|you got it|done|got it|it does)$")
+LEAST = 3_000  # dollars; less is no price of a car
 _JOINTS = frozenset("and but so then or plus while".split())
 
 
@@ -159,6 +163,8 @@ def _acts_of(items: list, kind: str, about: str) -> list[Act]:
     features = tuple(dict.fromkeys(found["FEATURE"]))
     if features and _NOT_THERE.search(text):
         features = ()
+    if kind == "praise" and about:  # the feature was not named
+        features = (*features, about) if about not in features else features
     price = [Act("price", price=prices[0])] if prices else []
     if kind == "ask_needs":
         return [Act(kind, **car, features=features, about="features" if features else about)]
@@ -172,9 +178,12 @@ def _acts_of(items: list, kind: str, about: str) -> list[Act]:
     if kind == "close":
         return [*([Act("praise", features=features)] if features else []), *price, Act(kind, about=about)]
     if kind == "present":
-        return [Act(kind, **car, features=features), *price]
+        first = next((slot for slot, _ in items if slot in ("PRICE", "BRAND", "TYPE")), "")
+        shown = Act(kind, **car, features=features)
+        return [replace(price[0], brand=shown.brand, type=shown.type), shown] if price and first == "PRICE" else [shown, *price]
     if kind == "price":
-        return [Act(kind, **car, price=prices[0]), *([Act("praise", features=features)] if features else [])]
+        acts = [Act(kind, **car, price=prices[0]), *([Act("praise", features=features)] if features else [])]
+        return acts if text.find("PRICE") < text.find("FEATURE") or car["brand"] else acts[::-1]
     if kind == "praise":
         return [*([Act(kind, features=features)] if features else []), *price]
     return [Act(kind, about=about)]
@@ -182,16 +191,22 @@ def _acts_of(items: list, kind: str, about: str) -> list[Act]:
 
 def _by_slots(text: str, found: dict, question: bool, shown: bool) -> str | None:
     """What a clause without a telling word is, by the slots in it."""
+    slots = found["BRAND"] or found["TYPE"]
     if found["PERCENT"]:
         return "discount"
     if found["PRICE"]:
-        return "price" if _PRICED.search(text) or not (found["BRAND"] or found["TYPE"]) else "present"
-    if question and " or " in f" {text} " and _SLOT_ONLY.fullmatch(text):
-        return "ask_needs"
-    if found["FEATURE"] and (shown or not (found["BRAND"] or found["TYPE"]) or not found["BRAND"] and _BOASTS.search(text)):
+        if max(found["PRICE"]) < LEAST:
+            return None
+        return "present" if slots and not _PRICED.search(text) else "price"
+    if (slots or found["FEATURE"]) and "BRAND TYPE" not in text:
+        alone, choice = _SLOT_ONLY.fullmatch(text), " or " in f" {text} "
+        if choice and (alone or question) or alone and question or "or something" in text:
+            return "ask_needs"
+    if found["FEATURE"] and (shown or not slots or not found["BRAND"] and _BOASTS.search(text)):
         return "ask_needs" if question and _ASKS_FEATURE.search(text) else "praise"
-    if found["BRAND"] or found["TYPE"]:
-        return "ask_needs" if question and not (found["BRAND"] and found["TYPE"]) and re.search(r"\byour?\b", text) else "present"
+    if slots:
+        asks = question and not (found["BRAND"] and found["TYPE"]) and not re.search(r"\b(?:this|that|our|the)\b", text)
+        return "ask_needs" if asks else "present"
     if found["COLOUR"] and re.search(r"COLOUR (?:one|car)", text):
         return "present"
     return None
@@ -202,6 +217,7 @@ def _read_clause(items: list, question: bool, shown: bool) -> list[Act]:
     text = _text(items)
     if not text:
         return []
+    question = question or bool(_ASKS.match(text))
     known = _phrasings().get(text)
     if known:
         return _acts_of(items, *known)
@@ -218,27 +234,42 @@ def _read_clause(items: list, question: bool, shown: bool) -> list[Act]:
         if not needs or any(found[slot] for slot in needs):
             if kind == "present" and found["PRICE"] and _PRICED.search(text):
                 kind = "price"
+            if kind == "ask_needs" and "BRAND TYPE" in text and (found["PRICE"] or not question):
+                kind = "present"
             return _acts_of(items, kind, about)
     kind = _by_slots(text, found, question, shown)
     if kind is None:
         kind = _nearest().find(text)
         if kind == "other":
             return [Act("other", about="chat")]
-        if kind not in ("greet", "thanks") and not (question and kind in ("ask_needs", "ask_budget", "close")):
+        if not (question and kind in ("ask_needs", "ask_budget", "close")):
             return []
     return _acts_of(items, kind, "")
 
 
-_SLOT_ONLY = re.compile(r"(?:(?:and|or|the|a|an|with|also|in|of|even|as well as|both|too|as well|its|our|new|nice|"
-                        r"FEATURE|BRAND|TYPE|COLOUR|plus|one|from|car|it is COLOUR) ?)+(?:(?:for|at) (?:only |just )?PRICE)?")
+_SLOT_ONLY = re.compile(
+    r"(?:(?:and|or|the|a|an|with|also|in|of|even|as well as|both|too|as well|its|our|new|nice|FEATURE|BRAND|TYPE|COLOUR|plus|one|"
+    r"from|car|it is COLOUR|all over|throughout|inside|everywhere|that sort of thing|that kind of thing|something like that|"
+    r"for example|then) ?)+(?:(?:for|at) (?:only |just )?PRICE)?")
+
+
+# what begins a clause after a slot where someone leaves out the commas
+_STARTS = frozenset(tuple(pair.split()) for pair in (
+    "do you|do we|it has|it costs|it comes|shall we|shall i|are you|are we|will you|would you|what is|how much|we sign|want it|"
+    "want to|you sign|i can|i could|i take|i will|i give|this one|take it|what do").split("|"))
 
 
 def _pieces(sentence: list) -> list[list]:
-    """A sentence cut at commas and joints; a piece of bare slots stays with the one before it (or after it, if it is first)."""
+    """A sentence cut at commas, joints and `_STARTS`.
+
+    A piece of bare slots stays with the one before it (or after it, if it is first).
+    """
     pieces: list[list] = [[]]
-    for item in sentence:
+    for item, after in zip(sentence, [*sentence[1:], ("", None)], strict=True):
         if item[0] in CUT and item[1] is None:
             pieces.append([])
+        elif (item[0], after[0]) in _STARTS and _values(pieces[-1]) and pieces[-1][-1][0] not in ("if", "when", "that", "once"):
+            pieces.append([item])
         elif item[0] in _JOINTS and item[1] is None:
             pieces.append([])
             if item[0] == "or":
@@ -312,9 +343,11 @@ def _one_car(a: Act, b: Act) -> bool:
 @functools.lru_cache(maxsize=200_000)
 def read(text: str) -> tuple[Act, ...]:
     """The acts of a seller's text in their order; `OTHER` where none is understood or the text plays the buyer."""
-    if PLAYS_BUYER.search(text):
+    if PLAYS_BUYER.search(text.lower().replace("’", "'")):
         return OTHER
     acts: list[Act] = []
+    told: list[str] = []  # features of what was no act, or of a bare question: "Navigation?"
+    bare = False
     for sentence, question in _sentences(items_of(text)):
         known = _phrasings().get(_text(sentence))
         shown = any(act.kind == "present" for act in acts)
@@ -322,6 +355,15 @@ def read(text: str) -> tuple[Act, ...]:
             acts += _acts_of(sentence, *(known or ("close", "offer")))
             continue
         for piece in _pieces(sentence):
-            acts += _read_clause(piece, question, shown)
+            text = _text(piece)
+            if told and _HAS_IT.search(text) and "FEATURE" not in text:
+                acts[len(acts) - bare:] = [Act("praise", features=tuple(told))]
+                told, bare = [], False
+                continue
+            found = _read_clause(piece, question, shown)
+            acts += found
+            bare = question and bool(found) and _SLOT_ONLY.fullmatch(text) is not None
+            if bare or not found:
+                told = _values(piece)["FEATURE"]
             shown = shown or any(act.kind == "present" for act in acts)
     return _merged(acts) or OTHER

@@ -26,7 +26,12 @@ FEATURES = {row["id"]: row["name"] for row in table("features")}
 SHORT = dict(pair.split("=") for pair in (
     "i'm=i am|let's=let us|lets=let us|can't=can not|cannot=can not|won't=will not|shan't=shall not|ain't=is not|wanna=want to|"
     "gonna=going to|gotta=have to|lemme=let me|gimme=give me|u=you|ur=your|r=are|pls=please|plz=please|thx=thanks|ty=thanks|"
-    "whats=what is|hows=how is|dont=do not|im=i am|ive=i have|youre=you are|gray=grey").split("|"))
+    "whats=what is|hows=how is|dont=do not|im=i am|ive=i have|youre=you are|gray=grey|wats=what is|wat=what|wich=which|"
+    "thats=that is|theres=there is|heres=here is|its=it is|cant=can not|wont=will not|isnt=is not|doesnt=does not|"
+    "didnt=did not|ill=i will|youll=you will|youd=you would|weve=we have|ya=you|yer=your|helo=hello|hallo=hello|hullo=hello|"
+    "hiya=hello|heya=hello|gday=hello|sup=hello|yo=hello|mornin=morning|tysm=thank you so much|ta=thanks|thanx=thanks|"
+    "tnx=thanks|ok=okay|alrighty=okay|wud=would|cud=could|shud=should|hav=have|luv=love|kinda=kind of|"
+    "dollarz=dollars|prolly=probably|dunno=do not know|outta=out of|sry=sorry").split("|"))
 ENDINGS = (("n't", " not"), ("'ll", " will"), ("'ve", " have"), ("'re", " are"), ("'d", " would"), ("'s", " is"))
 _DIGITS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
     eighteen nineteen""".split()
@@ -36,9 +41,12 @@ SCALES = {"hundred": 100, "thousand": 1000, "thousands": 1000, "grand": 1000, "k
 DOLLARS = frozenset("dollars dollar bucks usd $ € £ euros euro".split())
 PERCENTS = frozenset("% percent percents pct".split())
 BEFORE_SUM = frozenset("""minus for at about to is pay spend say below under ask asking want by around roughly take knock cut
-    off only just exactly down up costs cost price be do accept maybe""".split())
+    off only just exactly down up costs cost price be do accept maybe with say said it wants want need needs okay fine so then
+    alright""".split())
 AFTER_SUM = frozenset("""off less and or but if then today now all total sound sounds cheaper okay right deal flat it
-    would""".split())
+    would even final for altogether tops max""".split())
+# what a number may count besides dollars
+COUNTED = frozenset("miles mile mi km kilometres kilometers mpg mph hp years year months weeks days hours people times".split())
 MOST = 1e9  # dollars; more is read as this
 _TOKEN = re.compile(r"\d[\d.,]*\d|\d|[a-z]+(?:'[a-z]+)?|[$€£%]|[.,!?;:\n]")
 
@@ -120,6 +128,8 @@ def _sum(tokens: list[str], i: int) -> tuple[str, float, int] | None:
         return "PERCENT", value, i + 1
     if unit in DOLLARS:
         return "PRICE", value, i + 1
+    if unit in COUNTED:
+        return "NUMBER", value, i
     if money or scaled and (digits or value >= 100) or value >= 2100 or value >= 1000 and "," in tokens[start]:
         return "PRICE", value, i
     if not digits and said == 1 and value < 10:  # "this one", "four seats"
@@ -129,19 +139,9 @@ def _sum(tokens: list[str], i: int) -> tuple[str, float, int] | None:
 
 # ---------------------------------------------------------------------------------------------- slots
 
-# besides those of features.csv
-MORE_WORDINGS = {
-    "heated seats": ("heated front seats", "heated"),
-    "low fuel use": ("economical", "mpg", "economy", "low consumption",
-                     "saves fuel", "little fuel", "low fuel", "fuel efficiency",
-                     "mileage"),
-    "rear camera": ("camera",), "safety package": ("safety features", "airbags", "safety"), "leather seats": ("leather seating",),
-    "navigation": ("navi", "navigator", "satellite navigation"), "four-wheel drive": ("four wheels drive", "all wheels drive")}
-
-
 def _slot_phrases() -> dict[str, list[tuple[tuple[str, ...], str, str]]]:
     """First stem -> [(stems, slot, name)], longest first."""
-    named = [("FEATURE", row["name"], [row["name"], *row["phrasings"].split(" | "), *MORE_WORDINGS.get(row["name"], ())])
+    named = [("FEATURE", row["name"], [row["name"], *row["phrasings"].split(" | ")])
              for row in table("features")]
     named += [(row["kind"].upper(), row["name"], [row["name"], *row["phrasings"].split(" | ")]) for row in table("brands_types")]
     named += [("COLOUR", colour, [colour]) for colour in sorted({row["colour"] for row in table("stock")})]
@@ -189,13 +189,23 @@ def _meant() -> list[str]:
     return sorted({word for row in rows for word in words(row) if len(word) >= 4 and word.isalpha()} | set(KEYWORDS))
 
 
+@functools.cache
+def _short_brands() -> frozenset[str]:
+    """Brands' words that other words are too near to: of these only two letters may be swapped."""
+    rows = [row for row in table("brands_types") if row["kind"] == "brand"]
+    return frozenset(word for row in rows for word in words(f"{row['name']} {row['phrasings']}") if len(word) < 6)
+
+
 @functools.lru_cache(maxsize=50_000)
 def _repaired(word: str) -> str:
     """The word that an unknown one was meant to be: one slip in five to seven letters, two in longer ones; else itself."""
     if len(word) < 5 or not word.isalpha() or word in _common_words() or stem(word) in SLOT_STEMS:
         return word
     near = process.extractOne(word, _meant(), scorer=DamerauLevenshtein.distance, score_cutoff=1 if len(word) < 8 else 2)
-    return near[0] if near and near[0][0] == word[0] and stem(near[0]) != stem(word) else word
+    if not near or near[0][0] != word[0] or stem(near[0]) == stem(word):
+        return word
+    swapped = sorted(near[0]) == sorted(word)
+    return near[0] if swapped or near[0] not in _short_brands() else word
 
 
 def items_of(text: str) -> list[tuple[str, object]]:

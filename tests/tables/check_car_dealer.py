@@ -66,7 +66,7 @@ def check_cars(stock: list[dict], features: list[dict], brands_types: list[dict]
         yield "sizes of the tables"
     owner = defaultdict(set)
     for row in (*brands_types, *features):
-        if not 2 <= len(wordings(row)) <= 10:
+        if not 2 <= len(wordings(row)) <= 30:
             yield f"{row['name']} has {len(wordings(row))} wordings"
         for wording in {row["name"].lower(), *(w.lower() for w in wordings(row))}:
             owner[wording].add(row["name"])
