@@ -198,11 +198,11 @@ def test_a_question_for_the_opposite_gets_the_opposite_answer():
 # ------------------------------------------------------------------------------------------------------- the askers
 
 def test_best_row_by_hand():
-    """Of four animals "big" leaves two and two (1 bit each), "bark" one and three; of two, the first is named."""
+    """Of four animals "big" leaves two and two (1 bit each), "bark" one and three; of three or two, the first is named."""
     oracle = small_oracle()
     assert oracle.actions[best_row(oracle, 0b1111)] == "Is it big?"
     assert oracle.actions[best_row(oracle, 0b0110)] == "Is it a Cat?"
-    assert oracle.actions[best_row(oracle, 0b1101)] in ("Does it bark?", "Where does it live?")
+    assert oracle.actions[best_row(oracle, 0b1101)] == "Is it a Dog?"
     assert members(0b1101) == [0, 2, 3]
     assert [oracle.fitting[2][text] for text in ("House.", "Wild.")] == [0b0111, 0b1000]
 
@@ -211,7 +211,7 @@ def test_best_row_by_hand():
 def test_the_best_row_is_that_of_a_slow_count(task):
     oracle, draw = GAMES[task].oracle(), random.Random(1)
     for _ in range(20):
-        numbers = sorted(draw.sample(range(len(oracle.things)), draw.randint(3, 40)))
+        numbers = sorted(draw.sample(range(len(oracle.things)), draw.randint(4, 40)))
 
         unknown = []
         for row in oracle.answers[:len(oracle.questions)]:

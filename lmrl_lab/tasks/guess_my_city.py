@@ -59,7 +59,7 @@ PLAYERS = ((0.97, 0.03, 0.9), (0.95, 0.05, 0.9), (0.93, 0.07, 0.7), (0.9, 0.1, 0
 
 
 def best_policy() -> Asker:
-    """The question with the most expected information; of two cities that fit, one is named."""
+    """The question with the most expected information; of three cities or fewer that fit, one is named."""
     return Asker(oracle())
 
 

@@ -187,9 +187,10 @@ def members(bits: int) -> list[int]:
 
 @functools.lru_cache(maxsize=200_000)
 def best_row(oracle: Oracle, fits: int) -> int:
-    """The action with the most expected information about which of these things is hidden; of two things one is named."""
+    """The action with the most expected information about which of these things is hidden; of three or fewer one is named:
+    names cost 0, 1 and 2, but a question and then names 1, 1 and 2."""
     numbers, questions = members(fits), len(oracle.questions)
-    if len(numbers) <= 2:
+    if len(numbers) <= 3:
         return questions + numbers[0]
     codes = _codes(oracle)[:, numbers]
     counts = np.stack([(codes == value).sum(1) for value in range(2)]) if codes.max() < 2 else _counts(codes)

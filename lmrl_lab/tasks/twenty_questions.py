@@ -78,7 +78,7 @@ PLAYERS = ((0.4, 0.05), (0.7, 0.05), (0.4, 0.4), (0.95, 0.05))
 
 
 def best_policy() -> Asker:
-    """The question with the most expected information; of two objects that fit, one is named."""
+    """The question with the most expected information; of three objects or fewer that fit, one is named."""
     return Asker(oracle())
 
 
@@ -104,7 +104,7 @@ def references(games: int = 6_000) -> References:
                                f"lmrl_lab.tasks.twenty_questions.references({games})")
 
 
-_REFERENCES = References(-20.0, -15.703, -6.968, (0.0, 0.062, 0.0), "lmrl_lab.tasks.twenty_questions.references(6000)")
+_REFERENCES = References(-20.0, -15.574, -6.842, (0.0, 0.063, 0.0), "lmrl_lab.tasks.twenty_questions.references(6000)")
 CARDS = {
     "twenty-questions": TaskCard(
         id="twenty-questions", title="Twenty Questions", summary="find a hidden object by questions that are answered yes or no",
