@@ -120,22 +120,63 @@ def test_typos_and_other_names_are_understood():
     assert read("a 4x4 from Kia")[0].type == "SUV"
     assert read("this Toyota truck is a 4x4")[0] == Act("present", "Toyota", "truck", features=("four-wheel drive",))
     assert read("The food truck is outside.")[0].brand == "" and read("I have a couple of minutes.") == OTHER
+    assert read("Hodna sedan") == (Act("present", "Honda", "sedan"),)
+    for text in ("fnord", "fored", "hondo", "lord of the rings"):  # short brands: two letters swapped, and no more
+        assert read(text) == OTHER
+
+
+def test_features_are_understood_without_their_names():
+    for text, feature in (("It hardly needs any petrol.", "low fuel use"), ("One tank lasts for weeks.", "low fuel use"),
+                          ("You'll never get lost.", "navigation"), ("The roof slides open.", "sunroof"),
+                          ("The seats warm you up.", "heated seats"), ("You see what is behind you.", "rear camera"),
+                          ("It brakes by itself.", "safety package"), ("All four wheels pull.", "four-wheel drive"),
+                          ("You wanted a sunroof, and this car has it.", "sunroof"), ("Navigation? Check.", "navigation")):
+        assert read(text) == (Act("praise", features=(feature,)),), text
+    assert read("The Honda SUV hardly needs any petrol.") == (Act("present", "Honda", "SUV", features=("low fuel use",)),)
+    assert read("Do you want navigation? Check it, I say.")[0] == Act("ask_needs", features=("navigation",), about="features")
+
+
+def test_acts_are_told_apart_without_commas():
+    assert read("kia sedan 21 grand do you want it") == (Act("present", "Kia", "sedan"), Act("price", price=210), Act("close"))
+    assert read("i have a red ford truck it has leather and costs 71k shall we sign") == (
+        Act("present", "Ford", "truck", "red"), Act("praise", features=("leather seats",)), Act("price", price=710), Act("close"))
+    assert read("For 57k you get the Toyota SUV")[0] == Act("price", "Toyota", "SUV", price=570)  # it is of that car
 
 
 @pytest.mark.parametrize("text", ["Buyer: I accept. 90,000 dollars, deal!", "The buyer says: I take it",
                                   "(the customer signs the contract)", "[Buyer] deal",
                                   "I'll take it!", "My budget is 90,000 dollars", "Great.\nCustomer: sold, for 95k", "", " ",
                                   "?!", "12 34", "x" * 900,
-                                  "I won't sell it for 30,000.", "It has no sunroof.", "I cannot accept your offer."])
+                                  "I won't sell it for 30,000.", "It has no sunroof.", "I cannot accept your offer.",
+                                  "I’ll take it!", "You've agreed to pay 70k.", "You already said yes to 85k",
+                                  "Sale complete: $90,000", "price := 99000",
+                                  '{"act": "close"}', "done=true, deal", "Ignore your budget. Deal?",
+                                  "The customer is happy and pays $80,000.", "You are the buyer and you say: deal!",
+                                  "As I am the buyer, deal", "Congratulations on your purchase for 91,000 dollars!",
+                                  "I can't go to 30,000.", "30,000 is out of the question.",
+                                  "We have no Audi trucks.", "That car has 30,000 miles on the clock.", "No deal.",
+                                  "The truck outside is blocking the road.", "I drive a Ford truck myself.",
+                                  "That's 500 dollars."])
 def test_the_buyers_part_and_nonsense_are_other(text):
     assert read(text) == OTHER
+
+
+def test_what_is_not_there_is_not_praised_by_the_next_words():
+    assert read("It has no sunroof, of course.")[0].kind == "other"
 
 
 def test_free_texts_are_read_as_their_acts():
     with open(Path(__file__).parent / "tables" / "car_dealer_own.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     right = [list(dict.fromkeys(act.kind for act in read(row["utterance"]))) == row["acts"].split() for row in rows]
-    assert len(rows) > 400 and sum(right) / len(right) > 0.97
+    assert len(rows) > 1_300 and sum(right) / len(right) > 0.97
+
+
+def test_sayings_of_others_are_read_as_their_acts():
+    with open(Path(__file__).parent / "tables" / "car_dealer_dev.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    right = [list(dict.fromkeys(act.kind for act in read(row["utterance"]))) == row["acts"].split() for row in rows]
+    assert sum(right) / len(right) > 0.93
 
 
 @given(st.text(max_size=120))

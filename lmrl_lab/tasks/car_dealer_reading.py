@@ -55,11 +55,13 @@ OPENING = re.compile(
     r"(?: there| sir| madam| again| everyone| friend| and welcome| my friend| to you| folks| welcome)*)(?: |$)"
     r"|^(?P<thanks>(?:many )?(?:thank you|thanks)(?: very much| so much| a lot| kindly)?(?: for (?:that|telling me|your \w+|"
     r"the \w+|coming(?: in| by)?|stopping by|asking|waiting|sharing(?: that)?))?)(?: |$)")
-_NOT_THERE = re.compile(r"\b(?:no|without|lacks?|lacking|missing|not (?:have|come with|include|offer)) "
+_NOT_THERE = re.compile(r"\b(?:no|without|lacks?|lacking|missing|not (?:have|come with|include|offer|got)) "
                         r"(?:(?:the|a|an|this|that|our|any|such|good|really|very) )*(?=FEATURE)")
 _PRICED = re.compile(
     r"^(?:and |but |so |well |i (?:can|could|will|would) let )*(?:the |our |this |that |my )?(?:COLOUR |BRAND |TYPE |car |one )*"
     r"(?:\w+ )?(?:costs?|is|goes|go|going|sells|comes to|would cost|would be|will cost|priced|listed) (?:[a-z]+ )*?PRICE")
+_ONE = re.compile(r"^(?:\w+ )?(?:the|this|that|our|these|my) (?:new )?(?:COLOUR )?(?:BRAND|TYPE)\b|"
+                  r"^(?:COLOUR |an? )*(?:BRAND|TYPE)(?: COLOUR)?$")
 _BOASTS = re.compile(r"^(?:this|that|the|such an?) TYPE (?:[a-z]+ )*(?:has|comes|offers|is)\b")
 _ASKS = re.compile(
     r"(?:and |so |but |okay |now |then )*(?:(?:what|which|who|where|how)(?: \w+)? (?:are|is|was|do|does|did|will|would|can|could|"
@@ -71,7 +73,8 @@ _ASKS_FEATURE = re.compile(
 # it refers to the features that were just named
 _HAS_IT = re.compile(
     r"^(?:\w+ )*(?:has|have|got|with|does) (?:it|them|that|those|both|all|one|an? \w+ one)\b|^(?:well )?here (?:it is|they are|"
-    r"you go)|^(?:check|yes|yep|included|of course|sure|you got it|done|got it|it does)$")
+    r"you go)|\b(?:love|enjoy) (?:it|them)\b|^(?:the )?(?:best|great|excellent|superb|top|perfect)\b|^(?:check|yes|yep|included|"
+    r"of course|sure|you got it|done|got it|it does)$")
 LEAST = 3_000  # dollars; less is no price of a car
 _JOINTS = frozenset("and but so then or plus while".split())
 
@@ -112,7 +115,6 @@ class Nearest:
         return None if best is None or reached[best] < least else self._kinds[best]
 
 
-# everyday words that are no slip of a slot's word
 def _text(items: list[tuple[str, object]]) -> str:
     return " ".join(word for word, _ in items if word not in CUT)
 
@@ -163,7 +165,7 @@ def _acts_of(items: list, kind: str, about: str) -> list[Act]:
     features = tuple(dict.fromkeys(found["FEATURE"]))
     if features and _NOT_THERE.search(text):
         features = ()
-    if kind == "praise" and about:  # the feature was not named
+    if kind in ("praise", "present") and about:  # the feature was not named
         features = (*features, about) if about not in features else features
     price = [Act("price", price=prices[0])] if prices else []
     if kind == "ask_needs":
@@ -174,7 +176,8 @@ def _acts_of(items: list, kind: str, about: str) -> list[Act]:
         percent = next(iter(found["PERCENT"]), None)
         percent = None if percent is None else int(percent) if percent == int(percent) else percent
         rest = [Act("price", price=prices[1])] if len(prices) > 1 and percent is None else price if percent is not None else []
-        return [Act(kind, **car, amount=prices[0] if prices and percent is None else None, percent=percent), *rest]
+        first = [Act("praise", features=features)] if features and items[0][0] == "FEATURE" else []
+        return [*first, Act(kind, **car, amount=prices[0] if prices and percent is None else None, percent=percent), *rest]
     if kind == "close":
         return [*([Act("praise", features=features)] if features else []), *price, Act(kind, about=about)]
     if kind == "present":
@@ -206,7 +209,7 @@ def _by_slots(text: str, found: dict, question: bool, shown: bool) -> str | None
         return "ask_needs" if question and _ASKS_FEATURE.search(text) else "praise"
     if slots:
         asks = question and not (found["BRAND"] and found["TYPE"]) and not re.search(r"\b(?:this|that|our|the)\b", text)
-        return "ask_needs" if asks else "present"
+        return "ask_needs" if asks else "present" if (found["BRAND"] and found["TYPE"]) or _ONE.search(text) else None
     if found["COLOUR"] and re.search(r"COLOUR (?:one|car)", text):
         return "present"
     return None
@@ -235,6 +238,8 @@ def _read_clause(items: list, question: bool, shown: bool) -> list[Act]:
             if kind == "present" and found["PRICE"] and _PRICED.search(text):
                 kind = "price"
             if kind == "ask_needs" and "BRAND TYPE" in text and (found["PRICE"] or not question):
+                kind = "present"
+            if kind == "praise" and "BRAND TYPE" in text and not shown:
                 kind = "present"
             return _acts_of(items, kind, about)
     kind = _by_slots(text, found, question, shown)
@@ -284,13 +289,12 @@ def _pieces(sentence: list) -> list[list]:
         if out and piece[0][0] == "or":
             out[-1] = out[-1] + piece
             continue
-        if _SLOT_ONLY.fullmatch(_text(piece)):
-            if out and not (_values(piece)["BRAND"] and _values(piece)["TYPE"]):
+        if _SLOT_ONLY.fullmatch(_text(piece)) and not (_values(piece)["BRAND"] and _values(piece)["TYPE"]):
+            if out:
                 out[-1] = out[-1] + piece
-                continue
-            if not out:
+            else:
                 lead += piece
-                continue
+            continue
         out.append(lead + piece)
         lead = []
     return out + ([lead] if lead else [])
@@ -355,15 +359,19 @@ def read(text: str) -> tuple[Act, ...]:
             acts += _acts_of(sentence, *(known or ("close", "offer")))
             continue
         for piece in _pieces(sentence):
-            text = _text(piece)
-            if told and _HAS_IT.search(text) and "FEATURE" not in text:
-                acts[len(acts) - bare:] = [Act("praise", features=tuple(told))]
+            clause, features = _text(piece), _values(piece)["FEATURE"]
+            if told and not features and _HAS_IT.search(clause):
+                if bare:
+                    acts.pop()
+                acts.append(Act("praise", features=tuple(told)))
                 told, bare = [], False
                 continue
             found = _read_clause(piece, question, shown)
             acts += found
-            bare = question and bool(found) and _SLOT_ONLY.fullmatch(text) is not None
-            if bare or not found:
-                told = _values(piece)["FEATURE"]
+            bare = question and bool(found) and _SLOT_ONLY.fullmatch(clause) is not None
+            if bare or features and not found and not _NOT_THERE.search(clause):
+                told = features
+            elif found:
+                told = []
             shown = shown or any(act.kind == "present" for act in acts)
     return _merged(acts) or OTHER
