@@ -140,6 +140,7 @@ def test_acts_are_told_apart_without_commas():
     assert read("kia sedan 21 grand do you want it") == (Act("present", "Kia", "sedan"), Act("price", price=210), Act("close"))
     assert read("i have a red ford truck it has leather and costs 71k shall we sign") == (
         Act("present", "Ford", "truck", "red"), Act("praise", features=("leather seats",)), Act("price", price=710), Act("close"))
+    assert read("The price is 85,000 minus 5 percent.") == (Act("price", price=850), Act("discount", percent=5))
     assert read("For 57k you get the Toyota SUV")[0] == Act("price", "Toyota", "SUV", price=570)  # it is of that car
 
 

@@ -54,14 +54,13 @@ OPENING = re.compile(
     r"welcome(?: to [\w ]*?(?:showroom|dealership|lot|shop|store|place))?)"
     r"(?: there| sir| madam| again| everyone| friend| and welcome| my friend| to you| folks| welcome)*)(?: |$)"
     r"|^(?P<thanks>(?:many )?(?:thank you|thanks)(?: very much| so much| a lot| kindly)?(?: for (?:that|telling me|your \w+|"
-    r"the \w+|coming(?: in| by)?|stopping by|asking|waiting|sharing(?: that)?))?)(?: |$)")
+    r"the \w+|coming(?: in| by)?|stopping by|asking|waiting|sharing(?: that)?))?)(?: (?!to )|$)")
 _NOT_THERE = re.compile(r"\b(?:no|without|lacks?|lacking|missing|not (?:have|come with|include|offer|got)) "
                         r"(?:(?:the|a|an|this|that|our|any|such|good|really|very) )*(?=FEATURE)")
 _PRICED = re.compile(
     r"^(?:and |but |so |well |i (?:can|could|will|would) let )*(?:the |our |this |that |my )?(?:COLOUR |BRAND |TYPE |car |one )*"
     r"(?:\w+ )?(?:costs?|is|goes|go|going|sells|comes to|would cost|would be|will cost|priced|listed) (?:[a-z]+ )*?PRICE")
-_ONE = re.compile(r"^(?:\w+ )?(?:the|this|that|our|these|my) (?:new )?(?:COLOUR )?(?:BRAND|TYPE)\b|"
-                  r"^(?:COLOUR |an? )*(?:BRAND|TYPE)(?: COLOUR)?$")
+_ONE = re.compile(r"^(?:\w+ )?(?:the|this|that|our|these|my) (?:new )?(?:COLOUR )?(?:BRAND|TYPE)\b")
 _BOASTS = re.compile(r"^(?:this|that|the|such an?) TYPE (?:[a-z]+ )*(?:has|comes|offers|is)\b")
 _ASKS = re.compile(
     r"(?:and |so |but |okay |now |then )*(?:(?:what|which|who|where|how)(?: \w+)? (?:are|is|was|do|does|did|will|would|can|could|"
@@ -177,6 +176,8 @@ def _acts_of(items: list, kind: str, about: str) -> list[Act]:
         percent = None if percent is None else int(percent) if percent == int(percent) else percent
         rest = [Act("price", price=prices[1])] if len(prices) > 1 and percent is None else price if percent is not None else []
         first = [Act("praise", features=features)] if features and items[0][0] == "FEATURE" else []
+        if "PERCENT" in text[text.find("PRICE"):] and prices:  # the percentage is taken off the price
+            first, rest = [*first, *rest], []
         return [*first, Act(kind, **car, amount=prices[0] if prices and percent is None else None, percent=percent), *rest]
     if kind == "close":
         return [*([Act("praise", features=features)] if features else []), *price, Act(kind, about=about)]
@@ -209,7 +210,8 @@ def _by_slots(text: str, found: dict, question: bool, shown: bool) -> str | None
         return "ask_needs" if question and _ASKS_FEATURE.search(text) else "praise"
     if slots:
         asks = question and not (found["BRAND"] and found["TYPE"]) and not re.search(r"\b(?:this|that|our|the)\b", text)
-        return "ask_needs" if asks else "present" if (found["BRAND"] and found["TYPE"]) or _ONE.search(text) else None
+        shows = found["BRAND"] and found["TYPE"] or _ONE.search(text) or _SLOT_ONLY.fullmatch(text)
+        return "ask_needs" if asks else "present" if shows else None
     if found["COLOUR"] and re.search(r"COLOUR (?:one|car)", text):
         return "present"
     return None
