@@ -33,6 +33,7 @@ from lmrl_lab.tasks.car_dealer_buyer import (
     filled,
     listed,
     lowered,
+    told,
 )
 from lmrl_lab.tasks.car_dealer_reading import Act, read
 from lmrl_lab.tasks.car_dealer_sellers import (
@@ -327,17 +328,22 @@ def _heard(text: str) -> tuple[tuple[Act, ...], bool, bool]:
     return acts, all(act.kind == "other" and not act.about for act in acts), all(act.kind in CHAT for act in acts)
 
 
-def _vocabulary() -> tuple[str, ...]:
-    """Words and marks of all lines, phrasings and names, and the sums in hundreds."""
-    texts = [OPENING, *itertools.chain(*LINES.values(), *WORDINGS.values()), *FEATURES.values(), "an percent"]
-    found = re.findall(r"\{\w+\}|[\w'’-]+|[^\w\s]|\n", " ".join(texts))
-    sums = [dollars(price).split()[0] for price in range(1, 1000)]
-    return tuple(dict.fromkeys([*(word for word in found if word[0] != "{"), *sums, *map(str, range(1, 100))]))
-
-
 def model_text(turns: Sequence[Turn]) -> list[str]:
-    """The same turns without the stock, which is the same in every game."""
-    return [turn.text.removesuffix(OPENING) if not turn.is_action else turn.text for turn in turns]
+    """The same turns as a tiny model reads them: without the stock, which is the same in every game, and without the buyer's
+    tone. "I could do 27,000 dollars." -> "counter_offer 27,000 dollars"."""
+    return [turn.text if turn.is_action else
+            "\n".join(" ".join(filter(None, told(line))) or line for line in turn.text.removesuffix(OPENING).splitlines())
+            for turn in turns]
+
+
+def _vocabulary() -> tuple[str, ...]:
+    """What sellers say, as the pieces between what varies; what varies; the buyer's situations; and all single words."""
+    said = [*itertools.chain(*WORDINGS.values())]
+    pieces = [piece.strip() for text in said for piece in re.split(r"\{\w+\}", text) if len(piece.split()) > 1]
+    words = re.findall(r"\{\w+\}|[\w'’-]+|[^\w\s]|\n", " ".join([OPENING, *itertools.chain(*LINES.values()), *said, "an percent"]))
+    sums = [dollars(price).split()[0] for price in range(1, 1001)]
+    return tuple(dict.fromkeys([*BITS, *FEATURES.values(), *pieces, *(word for word in words if word[0] != "{"), *sums,
+                                *map(str, range(1, 100))]))
 
 
 _REFERENCES = {reward: References(0.0, behaviour, best, (0.0, *errors), f"lmrl_lab.tasks.car_dealer.references(6000, {reward!r})")
@@ -351,5 +357,5 @@ CARDS = {
         policies={"random": RandomSeller, "behaviour": behaviour_policy, "discounter": Discounter,
                   "feature-talker": FeatureTalker, "straight": Straight, "best": BestSeller},
         references=_REFERENCES["price"], other_references={(("reward", reward),): found for reward, found in _REFERENCES.items()},
-        turn_tokens=160, vocabulary=_vocabulary(), model_text=model_text, evaluation_episodes=400),
+        turn_tokens=40, vocabulary=_vocabulary(), model_text=model_text, evaluation_episodes=400),
 }
