@@ -234,6 +234,7 @@ class ChatPolicy:
 # list marks and move numbers; words that announce an action; quotes, bold and code marks are stripped beside them
 _MARK = re.compile(r"(?:[-•>#]+\s+|\d{1,3}[.)]\s*(?![.\d]))")
 _LABEL = re.compile(r"(?:(?:my|the|your|next|final) )*(?:action|answer|move|guess|command|question|seller|player|you)\s*:", re.I)
+_IS = re.compile(r"(?:my |the |your )?(?:next |final )?(?:action|answer|move|guess|command) (?:is|would be)\b:?", re.I)
 
 
 def parsed(answer: str, legal: Sequence[str] | None) -> str:
@@ -243,7 +244,7 @@ def parsed(answer: str, legal: Sequence[str] | None) -> str:
     that one; else the line stays as it is, and the game counts it as what it is. "" for an answer without a line.
     """
     line = next((bare for text in clean(answer).splitlines() if (bare := _bare(text))), "")[:MAX_ACTION_CHARS]
-    return _named(line, legal) if legal else line
+    return _named(_IS.sub("", line, 1), legal) if legal else line  # "guess" itself is a word of Wordle
 
 
 def _bare(line: str) -> str:

@@ -262,3 +262,11 @@ def test_a_player_by_spec():
     assert ChatPolicy("transformers:here", "chess", max_new_tokens=8).transport.max_new_tokens == 8
     assert ChatPolicy("chat:a@http://localhost:1/v1", "chess").name == "chat:a@http://localhost:1/v1"
     assert ChatPolicy("llama:8b", "chess", base_url="http://localhost:1/v1").name == "chat:llama:8b@http://localhost:1/v1"
+
+
+def test_a_word_that_announces_a_guess_is_not_the_guess():
+    """"guess" is a word of Wordle, so "My guess is enjoy." names two words of the game."""
+    legal = ["e n j o y", "g u e s s"]
+    assert parsed("My guess is e n j o y.", legal) == parsed("The final answer would be: ENJOY", legal) == "e n j o y"
+    assert parsed("guess", legal) == "g u e s s"
+    assert parsed("The answer is a piano", None) == "The answer is a piano"
