@@ -142,8 +142,11 @@ class CarDealerEnv(TextEnv):
         for act in acts:
             if act.kind == "present":
                 self._show(act, next((a.price for a in acts if a.kind == "price"), None), {})
-            elif act.kind in ("price", "discount") and self._car:
-                self._enter(lowered(self._price, act))
+            elif act.kind in ("price", "discount"):
+                if act.brand or act.type:  # of another car: "the Kia SUV costs 33,000"
+                    self._show(act, act.price, {})
+                if self._car:
+                    self._enter(lowered(self._price, act))
         told = reply + "\n"
         if reply.lower().startswith("deal:") and self._car:
             if self._price <= self.buyer.budget:
