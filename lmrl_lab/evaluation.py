@@ -98,8 +98,8 @@ def evaluate(policy, task: str, episodes: int | None = None, seed: int = 1, retu
     """Play `episodes` games (the card's number if None) and return a Score (and the Episodes, if asked).
 
     policy: an Agent, any Policy, or the name of one of the task's scripted policies. Game i has seed
-    1,000,000 * seed + i, and the card's evaluation options (the maze: every start cell in turn). `kwargs` go to `make`, `batch` to `rollout`.
-    save_to: a .jsonl file that keeps finished games and from which the same call goes on, see `rollout`.
+    1,000,000 * seed + i, and the card's evaluation options (the maze: every start cell in turn). `kwargs` go to `make`,
+    `batch` to `rollout`. save_to: a .jsonl file that keeps finished games and from which the same call goes on, see `rollout`.
     """
     card = TASKS[task]
     if isinstance(policy, str):

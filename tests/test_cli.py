@@ -6,6 +6,7 @@ import pytest
 
 import lmrl_lab as lab
 from lmrl_lab.__main__ import main
+from tests.chat_server import ChatServer, free_port
 
 
 def run(capsys, *arguments):
@@ -57,12 +58,53 @@ def test_a_scripted_policy_by_name(capsys):
     (["train", "bc", "maze-fo", "--data", "none.jsonl", "--out", "run"], "none.jsonl"),
     (["evaluate", "bets", "maze-fo"], "did you mean 'best'"),
     (["evaluate", "runs/none"], "no folder"),
+    (["evaluate", "chat:m@http://127.0.0.1:9/v1"], "name the task too"),
+    (["evaluate", "best", "maze-fo", "--examples", "2"], "language models"),
+    (["evaluate", "best", "maze-fo", "--resume"], "--save-episodes FILE.jsonl"),
+    (["evaluate", "best", "maze-fo", "--save-episodes", "e.jsonl.gz", "--resume"], "--save-episodes FILE.jsonl"),
+    (["evaluate", "best", "maze-fo", "--simulator", "chat:m"], "keyword of maze-fo"),
+    (["evaluate", "best", "guess-my-city", "--simulator", "oracle"], "scripted"),
+    (["evaluate", "chat:m@http://127.0.0.1:9/v1", "maze-fo", "--beta", "1"], "--beta"),
 ])
 def test_mistakes_are_said_in_a_line_and_nothing_is_written(tmp_path, monkeypatch, capsys, arguments, said):
     monkeypatch.chdir(tmp_path)
     code, _, err = run(capsys, *arguments)
     assert code == 2 and said in err and err.startswith("error:") and "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_saved_games_are_not_played_again(tmp_path, capsys):
+    file, best = tmp_path / "e.jsonl", ["evaluate", "best", "twenty-questions", "--save-episodes"]
+    assert run(capsys, *best, file, "--episodes", 4)[0] == 0
+    begun = file.read_text()
+    assert run(capsys, *best, file, "--episodes", 6)[0] == 2 and file.read_text() == begun  # without --resume
+    code, out, _ = run(capsys, *best, file, "--episodes", 6, "--resume")
+    assert code == 0 and str(lab.evaluate("best", "twenty-questions", episodes=6)) in out
+    assert file.read_text().startswith(begun) and len(lab.read_episodes(file, "twenty-questions")) == 6
+
+
+def test_language_models_play_and_answer(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with ChatServer("Is it a piano?") as server:
+        code, out, _ = run(capsys, "evaluate", f"chat:m@{server.url}", "twenty-questions", "--episodes", 2, "--examples", 1,
+                           "--temperature", 0.5, "--save-episodes", tmp_path / "e.jsonl")
+        shown = server.requests[0]
+    games = lab.read_episodes(tmp_path / "e.jsonl", "twenty-questions")
+    assert code == 0 and {action for game in games for action in game.actions} == {"Is it a piano?"}
+    best = max(lab.generate("twenty-questions", 500), key=lambda game: game.total_return)
+    assert best.actions[0] in shown["messages"][0]["content"] and shown["temperature"] == 0.5
+    with ChatServer("No, sorry.") as server:
+        code, out, _ = run(capsys, "evaluate", "best", "twenty-questions", "--episodes", 2, "--simulator", f"chat:m@{server.url}",
+                           "--save-episodes", tmp_path / "f.jsonl")
+    assert code == 0 and server.requests
+    for game in lab.read_episodes(tmp_path / "f.jsonl", "twenty-questions"):
+        assert game.info["keywords"] == {"simulator": f"chat:m@{server.url}"} and set(game.observations[1:-1]) == {"No.\n"}
+        assert "language model" in lab.data.replay_problem(game)  # and nobody is asked
+
+
+def test_a_model_that_fails_is_said_in_a_line(capsys):
+    code, _, err = run(capsys, "evaluate", f"chat:m@http://127.0.0.1:{free_port()}/v1", "maze-fo", "--episodes", 1)
+    assert code == 2 and err.startswith("error:") and "Traceback" not in err and "no game is kept" in err
 
 
 def test_existing_files_are_not_overwritten(tmp_path, capsys):

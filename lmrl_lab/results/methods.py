@@ -21,7 +21,8 @@ def compared(name: str, task: str, methods: Mapping[str, tuple], seeds: Sequence
     """A row a method, seed and temperature. What is done already is not done again, see `once`.
 
     methods: as in `trained`. games: of an evaluation that samples, and of a greedy one (whose games may differ by what is
-    hidden only). cache: the data is kept in a file. keywords: of the game. `entropy`: nats an action, the mean of -log(probability of what was drawn). CPU
+    hidden only). cache: the data is kept in a file.
+    keywords: of the game. `entropy`: nats an action, the mean of -log(probability of what was drawn). CPU
     seconds include those of the agent that a method starts from.
     """
     rows = []

@@ -343,7 +343,8 @@ def _vocabulary() -> tuple[str, ...]:
     """What sellers say, as the pieces between what varies; what varies; the buyer's situations; and all single words."""
     said = [*itertools.chain(*WORDINGS.values())]
     pieces = [piece.strip() for text in said for piece in re.split(r"\{\w+\}", text) if len(piece.split()) > 1]
-    words = re.findall(r"\{\w+\}|[\w'’-]+|[^\w\s]|\n", " ".join([OPENING, *itertools.chain(*LINES.values()), *said, "an percent"]))
+    words = re.findall(r"\{\w+\}|[\w'’-]+|[^\w\s]|\n", " ".join([OPENING, *itertools.chain(*LINES.values()), *said,
+                                                                          "an percent"]))
     sums = [dollars(price).split()[0] for price in range(1, 1001)]
     return tuple(dict.fromkeys([*BITS, *FEATURES.values(), *pieces, *(word for word in words if word[0] != "{"), *sums,
                                 *map(str, range(1, 100))]))
