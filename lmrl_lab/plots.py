@@ -170,6 +170,7 @@ def over_turns(groups: Mapping[str, np.ndarray], ylabel: str, title: str = "") -
         ax.fill_between(x, *np.quantile(numbers, (0.1, 0.9), axis=0), color=COLOURS[n % 7], alpha=0.12, lw=0)
         said.append(f"{name}: " + ", ".join(f"{value:.3g}" for value in mean))
     ax.set(xlabel="turns played", ylabel=ylabel, title=title, yscale="log")
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.yaxis.set_major_formatter("{x:g}")
     ax.legend(frameon=False)
     return Picture(figure, f"{title or ylabel}: mean number of {ylabel} after each turn, from before the first. "

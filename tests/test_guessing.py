@@ -340,7 +340,7 @@ def test_a_model_answers_questions_and_the_rules_judge_names():
 
 
 def test_a_model_cannot_give_a_city_away():
-    model = Says("It is in Japan.", "I am TOKYO of course", "Tokio!", "")
+    model = Says("It is in Japan.", "I am TOKYO of course", "Tokyo's food is famous!", "")
     env = lab.make("guess-my-city", simulator=model)
     env.reset(options={"city": "Tokyo"})
     told = [env.step(f"Question {k}?") for k in range(4)]

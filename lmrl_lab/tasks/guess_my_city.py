@@ -48,7 +48,7 @@ class GuessMyCityEnv(GuessingEnv):
 
     def heard(self, reply):
         said = f" {plain(reply)} "
-        named = any(f" {plain(name)} " in said for name in self.oracle.names[self._hidden])
+        named = any(f" {plain(name)}{ending} " in said for name in self.oracle.names[self._hidden] for ending in ("", "s"))
         return SECRET if named else reply or None
 
 

@@ -106,20 +106,20 @@ def references(games: int = 6_000) -> References:
 
 _REFERENCES = References(-20.0, -15.574, -6.842, (0.0, 0.063, 0.0), "lmrl_lab.tasks.twenty_questions.references(6000)")
 # the CQL term is what holds back names that the data hardly say in a state: without it they look as good as the right one
-_VALUES = {"steps": 800, "batch_size": 64, "learning_rate": 3e-3, "beta": 1.0, "gamma": 1.0, "cql": 0.03, "bc_steps": 1_500}
+_VALUES = {"steps": 800, "batch_size": 64, "learning_rate": 3e-3, "beta": 1.0, "gamma": 1.0, "cql": 0.03, "bc_steps": 3_000}
 CARDS = {
     "twenty-questions": TaskCard(
         id="twenty-questions", title="Twenty Questions", summary="find a hidden object by questions that are answered yes or no",
         capability="gathering information: each question should halve what is still possible",
-        env=TwentyQuestionsEnv, behaviour=behaviour_episodes, data_size=20_000, max_actions=QUESTIONS, keep=0.1,
+        env=TwentyQuestionsEnv, behaviour=behaviour_episodes, data_size=20_000, max_actions=QUESTIONS, keep=0.3,
         context="episode",
         policies={"random": lambda: RandomAsker(oracle()), "behaviour": behaviour_policy, "best": best_policy},
         references=_REFERENCES, turn_tokens=2, evaluation_options=evaluation_options,
         evaluation_episodes=158 * 2, network={"layers": 1, "width": 128},
         actions=oracle().actions, vocabulary=guessing.vocabulary(oracle(), GuessingEnv.first),
         model_text=lambda turns: guessing.model_text(oracle(), turns),
-        settings={"bc": {"steps": 1_500, "batch_size": 64, "learning_rate": 3e-3},
-                  "filtered_bc": {"steps": 800, "batch_size": 64, "learning_rate": 3e-3},
+        settings={"bc": {"steps": 3_000, "batch_size": 64, "learning_rate": 3e-3},
+                  "filtered_bc": {"steps": 1_200, "batch_size": 64, "learning_rate": 3e-3},
                   "mc": _VALUES, "ilql": {**_VALUES, "tau": 0.7, "polyak": 0.05}},
         paper={"BC": -16.0, "filtered BC": -14.6, "MC": -13.9, "ILQL": -14.2, "PPO": -14.9, "online filtered BC": -16.8,
                "GPT-4": -13.0}),
