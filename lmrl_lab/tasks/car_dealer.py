@@ -353,6 +353,8 @@ def _vocabulary() -> tuple[str, ...]:
 _REFERENCES = {reward: References(0.0, behaviour, best, (0.0, *errors), f"lmrl_lab.tasks.car_dealer.references(6000, {reward!r})")
                for reward, behaviour, best, errors in (
                    ("price", 13.47, 43.13, (0.30, 0.31)), ("paper", 0.285, 0.891, (0.005, 0.001)))}
+_VALUES = {"steps": 400, "batch_size": 32, "learning_rate": 2e-3, "beta": 0.2, "gamma": 1.0, "reward_scale": 0.02, "cql": 0.01,
+           "bc_steps": 700}
 CARDS = {
     "car-dealer": TaskCard(
         id="car-dealer", title="Car Dealer", summary="sell a car to a buyer whose character, wishes and budget are hidden",
@@ -361,5 +363,8 @@ CARDS = {
         policies={"random": RandomSeller, "behaviour": behaviour_policy, "discounter": Discounter,
                   "feature-talker": FeatureTalker, "straight": Straight, "best": BestSeller},
         references=_REFERENCES["price"], other_references={(("reward", reward),): found for reward, found in _REFERENCES.items()},
-        turn_tokens=40, vocabulary=_vocabulary(), model_text=model_text, evaluation_episodes=400),
+        turn_tokens=40, vocabulary=_vocabulary(), model_text=model_text, evaluation_episodes=400,
+        settings={"bc": {"steps": 700, "batch_size": 32, "learning_rate": 3e-3},
+                  "filtered_bc": {"steps": 500, "batch_size": 32, "learning_rate": 3e-3},
+                  "mc": _VALUES, "ilql": {**_VALUES, "tau": 0.7, "polyak": 0.05}}),
 }
