@@ -72,7 +72,7 @@ def _made(card, size: int, seed: int, kwargs: dict) -> list[Episode]:
 
 
 def _code_hash(card) -> str | None:
-    """Data belongs to the code that made it: a hash of the generator's module and of all tasks' code in the package.
+    """Data belongs to the code that made it: a hash of the generator's module and of all tasks' code and tables in the package.
 
     None for a generator that was typed into a notebook: it has no file, and its data is not cached.
     """
@@ -80,7 +80,8 @@ def _code_hash(card) -> str | None:
     if getattr(module, "__file__", None) is None:
         return None
     package = Path(__file__).parent
-    files = {Path(module.__file__), package / "episode.py", package / "env.py", *package.glob("tasks/*.py")}
+    files = {Path(module.__file__), package / "episode.py", package / "env.py", package / "policies.py", *package.glob("tasks/*.py"),
+             *package.glob("tasks/assets/*")}
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:12]
 
 
@@ -291,8 +292,8 @@ def _asked(record: dict, task: str) -> Episode:
     mark, or question and answer being a line each. -1 a question, 0 for the last one of a game that is `correct`."""
     lines, correct, word = [line.strip() for line in record["lines"]], record["correct"], record["word"]
     both = [re.fullmatch(r"(.*\?)\s+(\S.*)", line, re.DOTALL) for line in lines]
-    pairs = [found.groups() for found in both if found] if any(both) else list(zip(lines[::2], lines[1::2], strict=True))
-    if not pairs or any(both) and not all(both) or not all(pair[0].endswith("?") for pair in pairs):
+    pairs = [found.groups() for found in both] if all(both) else list(zip(lines[::2], lines[1::2], strict=True))
+    if not pairs or not all(question.endswith("?") for question, _ in pairs):
         raise ValueError("lines are questions with their answers")
     if not isinstance(correct, bool):
         raise ValueError(f"`correct` is true or false, not {correct!r}")
@@ -333,17 +334,28 @@ def _sold(record: dict, task: str) -> Episode:
                    info={"success": price > 0, "invalid": 0, "hidden": hidden})
 
 
+SALE = re.compile(r"\b(?:buy(?:s|ing)?|bought|sale|sold|purchased?|decision)\b", re.IGNORECASE)
+AMOUNT = re.compile(r"(\$?)\s*(\d[\d,]*(?:\.\d+)?)(?![\d.,]*\s*(?:%|percent))\s*(k\b|dollars?\b|)", re.IGNORECASE)
+
+
 def _sale_price(output: dict | str) -> float:
-    """Thousands of dollars, 0 without a sale; an amount under 1,000 is taken to be in thousands."""
+    """Thousands of dollars, 0 without a sale; an amount under 1,000 is taken to be in thousands.
+
+    Of a text the sentences that speak of the sale count, if there are any: "Bought for $45,000. No discount was given." is a
+    sale. Of its numbers the last one with a sign of money counts, if there is one, and never a percentage.
+    """
     if isinstance(output, dict):
         bought = next((output[name] for name in ("car_bought", "buy_or_not", "bought") if name in output), True)
         price = next((output[name] for name in ("buy_price", "price", "sale_price") if name in output), None)
         output = f"{ {True: '', False: 'no', None: 'no'}.get(bought, bought)} {'no' if price is None else price}"
-    amounts = re.findall(r"(\d[\d,]*(?:\.\d+)?)\s*(k\b)?", output, re.IGNORECASE)
-    if not amounts or re.search(r"\b(?:no|not|never|false|reject(?:s|ed)?|without)\b|n't\b", output, re.IGNORECASE):
+    sentences = re.split(r"(?<=[.!?;])\s+|\n", output)
+    of_sale = " ".join(sentence for sentence in sentences if SALE.search(sentence)) or output
+    amounts = AMOUNT.findall(of_sale) or AMOUNT.findall(output)
+    if not amounts or re.search(r"\b(?:no|not|never|false|reject(?:s|ed)?|without)\b|n't\b", of_sale, re.IGNORECASE):
         return 0.0
-    amount, thousands = float(amounts[-1][0].replace(",", "")), amounts[-1][1]
-    return amount if thousands or amount < 1000 else amount / 1000
+    _, number, unit = ([found for found in amounts if found[0] or found[2]] or amounts)[-1]
+    amount = float(number.replace(",", ""))
+    return amount if unit.lower() == "k" or amount < 1000 else amount / 1000
 
 
 def describe(episodes: Iterable[Episode]):

@@ -16,6 +16,7 @@ from lmrl_lab.rollout import rollout
 from lmrl_lab.tasks import guess_my_city, guessing, twenty_questions
 from lmrl_lab.tasks.guessing import NO, WHAT, YES, Asker, Oracle, RandomAsker, best_row, members
 from lmrl_lab.tasks.phrases import plain
+from lmrl_lab.tasks.tables import rows
 
 GAMES = {"twenty-questions": twenty_questions, "guess-my-city": guess_my_city}
 every_game = pytest.mark.parametrize("task", GAMES)
@@ -162,15 +163,15 @@ def understood(task, part):
     """(right, wrong): shares of the questions of a set that are read as its author meant them, and as something else."""
     module, table = GAMES[task], task.replace("-", "_")
     key = {"twenty-questions": "attribute", "guess-my-city": "kind"}[task]
-    keys = [row[key] for row in twenty_questions.rows(f"{table}_{key}s.csv")]
+    keys = [row[key] for row in rows(f"{table}_{key}s")]
     with open(Path(__file__).parent / "tables" / f"{table}_{part}.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        asked = list(csv.DictReader(file))
     right = wrong = 0
-    for row in rows:
+    for row in asked:
         found = module.oracle()._find(row["question"])
         meant = (keys.index(row[key]), row.get("negated") == "1") if row[key] else None
         right, wrong = right + (found == meant), wrong + (found is not None and found != meant)
-    return right / len(rows), wrong / len(rows)
+    return right / len(asked), wrong / len(asked)
 
 
 @pytest.mark.parametrize("task, right, wrong", [("twenty-questions", 0.88, 0.02), ("guess-my-city", 0.90, 0.05)])
@@ -263,7 +264,8 @@ def test_an_asker_whose_answers_contradict_the_table_goes_on():
     policy = Asker(oracle)
     policy.reset([0])
     first = policy.act(["Questions:\n"], [{}])[0]
-    assert policy.act(["Maybe.\n"], [{}])[0] == first  # nothing was learnt
+    said = [first, *(policy.act(["Maybe.\n"], [{}])[0] for _ in range(6))]
+    assert sorted(said) == sorted(oracle.actions)  # nothing can be ruled out but what it has named: each is said once
 
 
 def test_an_asker_takes_over_a_game_that_somebody_else_played():
@@ -347,3 +349,19 @@ def test_a_model_cannot_give_a_city_away():
     secret = guess_my_city.SECRET + "\n"
     assert [step[0] for step in told] == ["It is in Japan.\n", secret, secret, WHAT + "\n"]
     assert [step[4]["invalid"] for step in told] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("city, said, passes", [
+    ("Rome", "Rome's walls are old.", False), ("Rome", "The romance of it!", True), ("Paris", "Parisians love it.", False),
+    ("Paris", "A comparison with Lyon.", True), ("Ho Chi Minh City", "It was called Saigon.", False)])
+def test_words_made_of_the_name(city, said, passes):
+    env = lab.make("guess-my-city", simulator=Says(said))
+    env.reset(options={"city": city})
+    assert (env.step("Tell me about it!")[0] == said + "\n") == passes
+
+
+@every_game
+def test_the_default_oracle_by_name_has_the_references(task):
+    card = lab.TASKS[task]
+    assert card.references_with({"simulator": "scripted"}) is card.references
+    assert card.references_with({"simulator": "chat:m"}) is None

@@ -27,12 +27,14 @@ def agent(name: str):
 def once(name: str, cell: Callable[[], list[dict]], *modules: ModuleType) -> list[dict]:
     """The rows of a long experiment's cell, kept beside the cached data: an interrupted run goes on where it was.
 
-    Rows belong to the code that made them: a hash of all files that train, play and score, and of these `modules`.
+    Rows belong to the code that made them: a hash of all files that train, play and score, of the tasks' tables, and of these
+    `modules`.
     """
     from lmrl_lab.files import cache_dir, write_atomically
     package = FOLDER.parent
-    code = [*package.glob("*.py"), *package.glob("algorithms/*.py"), *(Path(module.__file__) for module in modules)]
-    unread = {"plots", "checkup", "__main__", "inspection"}  # nothing of these goes into a row
+    code = [*package.glob("*.py"), *package.glob("algorithms/*.py"), *package.glob("tasks/assets/*.csv"),
+            *(Path(module.__file__) for module in modules)]
+    unread = {"plots", "checkup", "__main__", "inspection", "chat", "simulators"}  # nothing of these goes into a row
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(code) if p.stem not in unread)).hexdigest()[:12]
     path = cache_dir() / "results" / f"{name}-{digest}.json"
     if not path.exists():

@@ -8,9 +8,20 @@ import sys
 import pandas as pd
 
 from lmrl_lab.results import methods
-from lmrl_lab.tasks import car_dealer, car_dealer_buyer, guess_my_city, guessing, twenty_questions
+from lmrl_lab.tasks import (
+    car_dealer,
+    car_dealer_buyer,
+    car_dealer_reading,
+    car_dealer_sellers,
+    car_dealer_words,
+    guess_my_city,
+    guessing,
+    phrases,
+    twenty_questions,
+)
 
-CODE = twenty_questions, guess_my_city, guessing, car_dealer, car_dealer_buyer, methods, sys.modules[__name__]
+CODE = (twenty_questions, guess_my_city, guessing, phrases, car_dealer, car_dealer_buyer, car_dealer_reading, car_dealer_sellers,
+        car_dealer_words, methods, sys.modules[__name__])
 TEMPERATURES = (1.0, 0.5, 0.0)
 # name: algorithm, settings, and what it starts from and tilts: another of these, or nothing
 METHODS = {

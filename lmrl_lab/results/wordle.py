@@ -19,15 +19,14 @@ from lmrl_lab.env import TASKS
 from lmrl_lab.episode import Episode
 from lmrl_lab.evaluation import evaluate
 from lmrl_lab.models import few_threads, seeded, tiny_model
-from lmrl_lab.results import methods as shared
-from lmrl_lab.results import once
+from lmrl_lab.results import methods, once
 from lmrl_lab.results.methods import compared
 from lmrl_lab.tasks import wordle, wordle_values
 from lmrl_lab.tasks.wordle_values import GuessValues
 from lmrl_lab.tokens import make_rows
 from lmrl_lab.training import fit
 
-CODE = wordle, wordle_values, shared, sys.modules[__name__]
+CODE = wordle, wordle_values, methods, sys.modules[__name__]
 TEMPERATURES = (1.0, 0.7, 0.5, 0.3, 0.0)
 # name: algorithm, settings, and what it starts from and tilts: another of these, or nothing
 METHODS = {
@@ -41,7 +40,7 @@ METHODS = {
 }
 
 
-def methods(vocabulary: int, seeds: list[int], names: Sequence[str] = tuple(METHODS)) -> pd.DataFrame:
+def at_size(vocabulary: int, seeds: list[int], names: Sequence[str] = tuple(METHODS)) -> pd.DataFrame:
     """These methods at default settings. Greedy games differ by their word only, so each word is played once; else 1,200."""
     return compared(f"wordle-{vocabulary}", "wordle", {name: METHODS[name] for name in names}, seeds, (1_200, vocabulary),
                     TEMPERATURES, CODE, cache=False, vocabulary=vocabulary)
@@ -119,7 +118,7 @@ def errors(agent: Agent, episodes: list[Episode], table: GuessValues) -> dict[st
 
 
 EXPERIMENTS = {
-    "wordle_60": lambda seeds: {"wordle_60": methods(60, seeds, list(METHODS)[:5])},
-    **{f"wordle_{n}": lambda seeds, n=n: {f"wordle_{n}": methods(n, seeds)} for n in (200, 400)},
+    "wordle_60": lambda seeds: {"wordle_60": at_size(60, seeds, list(METHODS)[:5])},
+    **{f"wordle_{n}": lambda seeds, n=n: {f"wordle_{n}": at_size(n, seeds)} for n in (200, 400)},
     "wordle_bounds": lambda seeds: {"wordle_bounds": bounds(seeds)},
 }

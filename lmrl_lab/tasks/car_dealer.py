@@ -95,7 +95,7 @@ class CarDealerEnv(TextEnv):
         return filled(line, SLOTS[situation], value) if value else line
 
     def _step(self, action):
-        acts, invalid, chat = _heard(action)
+        acts, invalid, chat = heard(action)
         if self.simulator is not None:
             return self._told_by_a_model(action, acts, invalid)
         self._turn += 1
@@ -148,12 +148,12 @@ class CarDealerEnv(TextEnv):
                 if self._car:
                     self._enter(lowered(self._price, act))
         told = reply + "\n"
-        if reply.lower().startswith("deal:") and self._car:
+        if re.match(r"deal\s*[:!,.]", reply, re.I) and self._car:
             if self._price <= self.buyer.budget:
                 return self._sold(told)
             told = "That is more than I can spend.\n"
         self._turns += (action, told)
-        gone, left = reply.lower().startswith("goodbye:"), TURNS - self._turn
+        gone, left = bool(re.match(r"goodbye\s*[:!,.]", reply, re.I)), TURNS - self._turn
         return told, 0.0, gone or not left, False, {
             "legal_actions": None, "invalid": invalid, "success": False,
             "message": "the buyer left" if gone else f"{left} turns left"}
@@ -308,7 +308,7 @@ def behaviour_episodes(size: int, seed: int, reward: str = "price") -> Iterator[
     env, policy = CarDealerEnv(reward), behaviour_policy()
     for k in range(size):
         episode = played(policy, env, int(np.random.default_rng([seed, k]).integers(2**31)))
-        episode.info["buyer"] = asdict(env.buyer)
+        episode.info["buyer"] = asdict(env.buyer) | {"features": list(env.buyer.features)}  # as it comes back from a file
         yield episode
 
 
@@ -325,7 +325,7 @@ def references(games: int = 4_000, reward: str = "price") -> References:
 
 
 @functools.lru_cache(maxsize=200_000)
-def _heard(text: str) -> tuple[tuple[Act, ...], bool, bool]:
+def heard(text: str) -> tuple[tuple[Act, ...], bool, bool]:
     """(the acts of a text, whether nothing was understood, whether it is chat and no more)."""
     acts = read(text)
     return acts, all(act.kind == "other" and not act.about for act in acts), all(act.kind in CHAT for act in acts)

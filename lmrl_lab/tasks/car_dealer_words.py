@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 import re
 import unicodedata
 from collections import defaultdict
-from pathlib import Path
 
 from rapidfuzz import process
 from rapidfuzz.distance import DamerauLevenshtein
 
+from lmrl_lab.tasks.tables import rows
+
 
 def table(name: str) -> list[dict[str, str]]:
     """The rows of assets/car_dealer_<name>.csv."""
-    with open(Path(__file__).parent / "assets" / f"car_dealer_{name}.csv", newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return rows(f"car_dealer_{name}")
 
 
 FEATURES = {row["id"]: row["name"] for row in table("features")}

@@ -7,6 +7,7 @@ for in `assets/guess_my_city_kinds.csv`. No fact names its city.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 
 from lmrl_lab.env import References, TaskCard
@@ -14,7 +15,7 @@ from lmrl_lab.episode import Episode
 from lmrl_lab.tasks import guessing
 from lmrl_lab.tasks.guessing import QUESTIONS, Asker, GuessingEnv, Oracle, RandomAsker
 from lmrl_lab.tasks.phrases import Phrases, plain
-from lmrl_lab.tasks.twenty_questions import rows, texts
+from lmrl_lab.tasks.tables import rows, texts
 
 SECRET = "I must not say that."
 NEAR = 0.4  # see `Phrases`: questions vary more here, and have fewer kinds to be mistaken for
@@ -23,13 +24,13 @@ NEAR = 0.4  # see `Phrases`: questions vary more here, and have fewer kinds to b
 @functools.lru_cache(maxsize=1)
 def oracle() -> Oracle:
     """The table, read once."""
-    cities, kinds = rows("guess_my_city_cities.csv"), rows("guess_my_city_kinds.csv")
+    cities, kinds = rows("guess_my_city_cities"), rows("guess_my_city_kinds")
     number = {row["kind"]: n for n, row in enumerate(kinds)}
 
     @functools.lru_cache(maxsize=1)
     def phrases() -> Phrases:
         return Phrases({row["kind"]: [row["question"], *texts(row["phrasings"])] for row in kinds}, near=NEAR,
-                       others=[row["question"] for row in rows("guess_my_city_other.csv")])
+                       others=[row["question"] for row in rows("guess_my_city_other")])
 
     def find(text: str) -> tuple[int, bool] | None:
         found = phrases().find(text)
@@ -47,8 +48,9 @@ class GuessMyCityEnv(GuessingEnv):
     oracle = functools.cached_property(lambda self: oracle())
 
     def heard(self, reply):
-        said = f" {plain(reply)} "
-        named = any(f" {plain(name)}{ending} " in said for name in self.oracle.names[self._hidden] for ending in ("", "s"))
+        # a longer name also where a word is made of it: Parisians
+        names = (re.escape(plain(name)) + (r"\w*" if len(name) > 4 else "s?") for name in self.oracle.names[self._hidden])
+        named = re.search(rf"\b(?:{'|'.join(names)})\b", plain(reply))
         return SECRET if named else reply or None
 
 
@@ -73,12 +75,6 @@ def behaviour_episodes(size: int, seed: int) -> Iterator[Episode]:
     return guessing.episodes(GuessMyCityEnv(), behaviour_policy(), size, seed)
 
 
-def evaluation_options(episodes: int) -> list[dict]:
-    """Every city in turn."""
-    things = oracle().things
-    return [{"city": things[k % len(things)]} for k in range(episodes)]
-
-
 def references(games: int = 6_000) -> References:
     """What the card holds, computed: the mean of `games` behaviour games, and the exact mean of the best policy."""
     return guessing.references(GuessMyCityEnv(), behaviour_policy(), best_policy(), games,
@@ -95,7 +91,8 @@ CARDS = {
         env=GuessMyCityEnv, behaviour=behaviour_episodes, data_size=20_000, max_actions=QUESTIONS, keep=0.1,
         context="episode",
         policies={"random": lambda: RandomAsker(oracle()), "behaviour": behaviour_policy, "best": best_policy},
-        references=_REFERENCES, turn_tokens=2, evaluation_options=evaluation_options,
+        references=_REFERENCES, turn_tokens=2,
+        evaluation_options=lambda episodes: guessing.evaluation_options(oracle(), episodes),
         evaluation_episodes=100 * 4, network={"layers": 1, "width": 128},
         actions=oracle().actions, vocabulary=guessing.vocabulary(oracle(), GuessingEnv.first),
         model_text=lambda turns: guessing.model_text(oracle(), turns),

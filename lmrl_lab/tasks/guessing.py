@@ -153,8 +153,10 @@ class Asker(ScriptedPolicy):
             fits = memory["fits"] & oracle.fitting[memory["row"]].get(observation.rstrip("\n"), 0)
             if self.knows < 1 and memory["row"] < len(oracle.questions):
                 fits |= sum(1 << n for n in members(memory["fits"] & ~fits) if rng.random() >= self.knows)
-            memory["fits"] = fits or memory["fits"]  # a language model's answers may contradict the table: keep what fitted
             memory["asked"].add(memory["row"])
+            # a language model's answers may contradict the table: then all that has not been named fits again
+            questions = len(oracle.questions)
+            memory["fits"] = fits or sum(1 << n for n in range(len(oracle.things)) if questions + n not in memory["asked"])
         memory["row"] = self._row(rng, memory)
         return oracle.actions[memory["row"]]
 
@@ -162,8 +164,11 @@ class Asker(ScriptedPolicy):
         questions, fits = len(self.oracle.questions), memory["fits"]
         draw = rng.random() if self.stray or self.hasty else 1.0
         if draw >= self.stray + self.hasty:
-            return best_row(self.oracle, fits)
-        rows = [row for row in range(questions) if row not in memory["asked"]] if draw < self.stray else []
+            best = best_row(self.oracle, fits)
+            if best not in memory["asked"]:
+                return best
+            draw = 0.0  # it was answered against the table: ask what is new
+        rows = [row for row in range(questions) if row not in memory["asked"]] if draw < self.stray or not draw else []
         rows = rows or [questions + n for n in members(fits)]
         return rows[rng.integers(len(rows))]
 
@@ -248,6 +253,11 @@ def vocabulary(oracle: Oracle, first: str) -> tuple[str, ...]:
     told = [answer if answer not in (YES, NO) else f"{answer} {action}"
             for action, row in zip(oracle.actions, oracle.answers, strict=True) for answer in dict.fromkeys(row)]
     return tuple(dict.fromkeys((first.rstrip("\n"), *oracle.actions, *told, WHAT)))
+
+
+def evaluation_options(oracle: Oracle, number: int) -> list[dict]:
+    """Every hidden thing in turn."""
+    return [{oracle.kind: oracle.things[k % len(oracle.things)]} for k in range(number)]
 
 
 def references(env: GuessingEnv, behaviour, best: Asker, games: int, command: str) -> References:

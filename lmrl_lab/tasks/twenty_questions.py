@@ -6,32 +6,19 @@ and how it may be asked in `assets/twenty_questions_attributes.csv`, for anybody
 
 from __future__ import annotations
 
-import csv
 import functools
 from collections.abc import Iterator
-from pathlib import Path
 
 from lmrl_lab.env import References, TaskCard
 from lmrl_lab.episode import Episode
 from lmrl_lab.tasks import guessing
 from lmrl_lab.tasks.guessing import NO, QUESTIONS, YES, Asker, GuessingEnv, Oracle, RandomAsker
 from lmrl_lab.tasks.phrases import Phrases, plain
+from lmrl_lab.tasks.tables import rows, texts
 
-ASSETS = Path(__file__).parent / "assets"
 # names that take no article in a question
 BARE = frozenset(("Pants", "Shoes", "Boots", "Socks", "Peas", "Scissors", "Gloves", "Pliers", "Corn", "Spinach", "Broccoli",
                   "Celery", "Paper", "Toothpaste", "Glue", "Lego"))
-
-
-def rows(name: str) -> list[dict[str, str]]:
-    """The rows of a table in `assets`."""
-    with open(ASSETS / name, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def texts(cell: str | None) -> list[str]:
-    """The texts of a cell that holds several."""
-    return cell.split(" | ") if cell else []
 
 
 def guess(name: str) -> str:
@@ -43,14 +30,14 @@ def guess(name: str) -> str:
 @functools.lru_cache(maxsize=1)
 def oracle() -> Oracle:
     """The table, read once."""
-    facts, attributes = rows("twenty_questions_facts.csv"), rows("twenty_questions_attributes.csv")
+    facts, attributes = rows("twenty_questions_facts"), rows("twenty_questions_attributes")
     number = {row["attribute"]: n for n, row in enumerate(attributes)}
 
     @functools.lru_cache(maxsize=1)
     def phrases() -> Phrases:
         return Phrases({row["attribute"]: [row["question"], *texts(row["phrasings"])] for row in attributes},
                        {row["attribute"]: texts(row["opposites"]) for row in attributes},
-                       others=[row["question"] for row in rows("twenty_questions_other.csv")])
+                       others=[row["question"] for row in rows("twenty_questions_other")])
 
     def find(text: str) -> tuple[int, bool] | None:
         found = phrases().find(text)
@@ -92,12 +79,6 @@ def behaviour_episodes(size: int, seed: int) -> Iterator[Episode]:
     return guessing.episodes(TwentyQuestionsEnv(), behaviour_policy(), size, seed)
 
 
-def evaluation_options(episodes: int) -> list[dict]:
-    """Every object in turn."""
-    things = oracle().things
-    return [{"object": things[k % len(things)]} for k in range(episodes)]
-
-
 def references(games: int = 6_000) -> References:
     """What the card holds, computed: the mean of `games` behaviour games, and the exact mean of the best policy."""
     return guessing.references(TwentyQuestionsEnv(), behaviour_policy(), best_policy(), games,
@@ -114,7 +95,8 @@ CARDS = {
         env=TwentyQuestionsEnv, behaviour=behaviour_episodes, data_size=20_000, max_actions=QUESTIONS, keep=0.3,
         context="episode",
         policies={"random": lambda: RandomAsker(oracle()), "behaviour": behaviour_policy, "best": best_policy},
-        references=_REFERENCES, turn_tokens=2, evaluation_options=evaluation_options,
+        references=_REFERENCES, turn_tokens=2,
+        evaluation_options=lambda episodes: guessing.evaluation_options(oracle(), episodes),
         evaluation_episodes=158 * 2, network={"layers": 1, "width": 128},
         actions=oracle().actions, vocabulary=guessing.vocabulary(oracle(), GuessingEnv.first),
         model_text=lambda turns: guessing.model_text(oracle(), turns),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from lmrl_lab.episode import Turn
 from lmrl_lab.tasks.guessing import QUESTIONS, WHAT, YES, GuessingEnv, Oracle
 from lmrl_lab.tasks.phrases import plain
-from lmrl_lab.tasks.twenty_questions import rows
+from lmrl_lab.tasks.tables import rows
 from lmrl_lab.widgets.draw import Note, draw_chat, draw_facts, hidden_words
 
 
@@ -40,10 +40,10 @@ def hidden_facts(env: GuessingEnv) -> str:
     facts = {"also called": ", ".join(oracle.names[n][1:])} if len(oracle.names[n]) > 1 else {}
     answers = [row[n] for row in oracle.answers[:len(oracle.questions)]]
     if oracle.kind == "city":
-        kinds = [row["kind"].replace("_", " ") for row in rows("guess_my_city_kinds.csv")]
+        kinds = [row["kind"].replace("_", " ") for row in rows("guess_my_city_kinds")]
         facts |= dict(zip(kinds, answers, strict=True))
     else:
-        facts["category"] = rows("twenty_questions_facts.csv")[n]["category"]
+        facts["category"] = rows("twenty_questions_facts")[n]["category"]
         true = [question for question, answer in zip(oracle.questions, answers, strict=True) if answer == YES]
         facts["yes to"] = " · ".join(true)
     return draw_facts(f"The {oracle.kind}: {env.hidden}", facts)

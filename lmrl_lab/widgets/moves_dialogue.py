@@ -8,6 +8,7 @@ from lmrl_lab.tasks import guess_my_city, twenty_questions
 from lmrl_lab.tasks.car_dealer_buyer import STOCK, dollars
 from lmrl_lab.tasks.car_dealer_words import FEATURES
 from lmrl_lab.tasks.guessing import Oracle
+from lmrl_lab.tasks.tables import rows
 from lmrl_lab.widgets.moves import Offers
 
 # a group of questions -> the attribute with which it begins in the table, whose rows stand together by topic
@@ -36,7 +37,7 @@ def offer_questions(legal: Sequence[str] | None, observation: str) -> Offers:
     """A button for each group of questions about the object."""
     offers, inside = {}, ""
     starts = {attribute: group for group, attribute in GROUPS.items()}
-    for row in twenty_questions.rows("twenty_questions_attributes.csv"):
+    for row in rows("twenty_questions_attributes"):
         inside = starts.get(row["attribute"], inside)
         questions = offers.setdefault(inside, {})
         questions[row["question"]] = row["question"]
@@ -45,7 +46,7 @@ def offer_questions(legal: Sequence[str] | None, observation: str) -> Offers:
 
 def offer_kinds(legal: Sequence[str] | None, observation: str) -> Offers:
     """A button for each kind of fact about the city."""
-    return {row["kind"].replace("_", " "): row["question"] for row in twenty_questions.rows("guess_my_city_kinds.csv")}
+    return {row["kind"].replace("_", " "): row["question"] for row in rows("guess_my_city_kinds")}
 
 
 def offer_acts(legal: Sequence[str] | None, observation: str) -> Offers:
