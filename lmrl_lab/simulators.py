@@ -85,8 +85,8 @@ def clean(text: str) -> str:
 
 
 def first_line(text: str, longest: int) -> str:
-    """The first line that is not empty, without "You:" before it, cut at `longest` characters; "" where there is none."""
-    lines = (re.sub(r"^\s*You:", "", line).strip() for line in clean(text).splitlines())
+    """The first line that says something, without marks, quotes and "You:", cut at `longest` characters; "" for none."""
+    lines = (_bare(line, _SPEAKER) for line in clean(text).replace("*", "").splitlines())
     return next((line[:longest].strip() for line in lines if line), "")
 
 
@@ -232,9 +232,12 @@ class ChatPolicy:
 
 
 # list marks and move numbers; words that announce an action; quotes, bold and code marks are stripped beside them
-_MARK = re.compile(r"(?:[-•>#]+\s+|\d{1,3}[.)]\s*(?![.\d]))")
-_LABEL = re.compile(r"(?:(?:my|the|your|next|final) )*(?:action|answer|move|guess|command|question|seller|player|you)\s*:", re.I)
-_IS = re.compile(r"(?:my |the |your )?(?:next |final )?(?:action|answer|move|guess|command) (?:is|would be)\b:?", re.I)
+_MARK = re.compile(r"(?:[-•>#]+\s+|\d{1,3}[.)](?![.\d])\s*(?=\S))")
+_WHICH = r"(?:(?:my|the|your|next|final|first|second|third|last|\d+(?:st|nd|rd|th)) )*"
+_LABEL = re.compile(_WHICH + r"(?:action|answer|move|guess|command|question|q|seller|player|you)\s*#?\d*"
+                             r"(?: is| would be)?[*_]*\s*:", re.I)
+_SPEAKER = re.compile(r"(?:buyer|them|you|oracle|answer)\s*:", re.I)  # before what a partner says
+_IS = re.compile(_WHICH + r"(?:action|answer|move|guess|command|question) (?:is|would be)\b:?|\bI guess\b(?=\W*\w)", re.I)
 
 
 def parsed(answer: str, legal: Sequence[str] | None) -> str:
@@ -244,15 +247,15 @@ def parsed(answer: str, legal: Sequence[str] | None) -> str:
     that one; else the line stays as it is, and the game counts it as what it is. "" for an answer without a line.
     """
     line = next((bare for text in clean(answer).splitlines() if (bare := _bare(text))), "")[:MAX_ACTION_CHARS]
-    return _named(_IS.sub("", line, 1), legal) if legal else line  # "guess" itself is a word of Wordle
+    return _named(line, legal) if legal else line
 
 
-def _bare(line: str) -> str:
+def _bare(line: str, label: re.Pattern = _LABEL) -> str:
     if re.fullmatch(r"\s*(```|~~~)\w*\s*", line):
         return ""
     while True:
-        before, line = line, line.strip("\"'`*“”‘’ \t")
-        for pattern in (_MARK, _LABEL):
+        before, line = line, line.strip().strip("\"'`*“”‘’")
+        for pattern in (_MARK, label):
             found = pattern.match(line)
             line = line[found.end():] if found else line
         if line == before:
@@ -260,13 +263,13 @@ def _bare(line: str) -> str:
 
 
 def _words(text: str) -> str:
-    """Words with one space between, letters that stand alone put together: "I play N f 3!" -> "I play Nf3"."""
+    """Words with one space between, what stands alone from a letter on put together: "1 I play N f 3!" -> "1 I play Nf3"."""
     text = " ".join(re.sub(r"[^\w\s=-]", " ", text).split())
-    return re.sub(r"(?<!\S)\S(?: \S)+(?!\S)", lambda found: found[0].replace(" ", ""), text)
+    return re.sub(r"(?<!\S)[^\W\d_](?: \S)+(?!\S)", lambda found: found[0].replace(" ", ""), text)
 
 
 def _named(line: str, legal: Sequence[str]) -> str:
-    said = _words(line)
+    said = _words(_IS.sub("", line, 1))  # "guess" itself is a word of Wordle
     for fold in (str, str.lower):  # in chess "b" is a pawn and "B" a bishop: case first counts
         forms = {action: f" {fold(_words(action))} " for action in legal}
         found = {action: form for action, form in forms.items() if form in f" {fold(said)} "}

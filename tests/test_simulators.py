@@ -139,6 +139,9 @@ def test_a_player_is_told_the_rules_and_an_answer_of_the_form_that_the_game_take
 @pytest.mark.parametrize("said, line", [
     ("Yes.", "Yes."), ("  \n\n  No. \nThem: Is it red?", "No."), ("You: Yes.", "Yes."), ("", ""), (" \n ", ""),
     ("<think>It is\nalive.</think>\nYes.", "Yes."), ("<think>It is", ""), ("Deal: I take it.", "Deal: I take it."),
+    ("**Deal:** I take it.", "Deal: I take it."), ('"Deal: fine."', "Deal: fine."), ("Buyer: Deal: ok", "Deal: ok"),
+    ("*Buyer:* **Deal: ok**", "Deal: ok"), ("Deal! I take it.", "Deal! I take it."), ("```\nOracle: No.\n```", "No."),
+    ("Question: how much?", "Question: how much?"), ("1. Yes.", "Yes."), ("12.", "12."), ('Has it "ABS"?', 'Has it "ABS"?'),
     ("x" * 30, "x" * 20), ("a b" * 2 + " " * 40 + "c", "a ba b"), ("You:\nYes.", "Yes.")])
 def test_a_reply_is_one_line(said, line):
     assert first_line(said, 20) == line
@@ -152,6 +155,7 @@ def test_whatever_is_said_a_reply_and_an_action_are_one_line_without_space_aroun
 
 
 MOVES = ("move up", "move down", "move left", "move right")
+WORDS = ("h o u s e", "g u e s s")
 HOUSE = ("go east", "take cup", "take cup from table", "take coffee cup", "open fridge")
 CHESS = ("N f 3", "e 4", "e x d 5", "b x c 3", "B x c 3", "R e 5 +", "O - O", "Q g 7 #", "e 8 = Q", "e 8 = N")
 
@@ -193,13 +197,28 @@ CHESS = ("N f 3", "e 4", "e x d 5", "b x c 3", "B x c 3", "R e 5 +", "O - O", "Q
     ("“Is it an animal?”", None, "Is it an animal?"),
     ("2) Is it 3.5 metres long?", None, "Is it 3.5 metres long?"),
     ("3.5 metres?", None, "3.5 metres?"),
+    ("Question 5: Is it a piano?", None, "Is it a piano?"),
+    ("**Question 5:** Is it a piano?", None, "Is it a piano?"),
+    ("**Question #5**: Is it a piano?", None, "Is it a piano?"),
+    ("Q5: Is it a piano?", None, "Is it a piano?"),
+    ("My next question is: Is it a piano?", None, "Is it a piano?"),
+    ("My question is big", None, "My question is big"),
+    ("Guess 3: h o u s e", WORDS, "h o u s e"),
+    ("My 3rd guess: h o u s e", WORDS, "h o u s e"),
+    ("My second guess is house", WORDS, "h o u s e"),
+    ("I guess h o u s e", WORDS, "h o u s e"),
+    ("I guess", WORDS, "g u e s s"),
+    ("Number 3 h o u s e", WORDS, "h o u s e"),
+    ("My guess is clear", WORDS, "My guess is clear"),
+    ("Move 3: N f 3", CHESS, "N f 3"),
+    ("3... N f 3", CHESS, "N f 3"),
     ("", MOVES, ""), ("", None, "")])
 def test_an_answer_is_read_as_one_action(said, legal, action):
     assert parsed(said, legal) == action
 
 
 DRESS = st.sampled_from(["{}", "Action: {}", "**{}**", "`{}`", "\n\n- {}\nbecause it is near", "```\n{}\n```", "\"{}\".",
-                         "<think>hm</think>\n{}", "My answer: {}", "1. {}", "  {}  "])
+                         "<think>hm</think>\n{}", "My answer: {}", "1. {}", "  {}  ", "Move 3: {}", "**My 2nd answer:** {}"])
 
 
 @settings(deadline=None)
