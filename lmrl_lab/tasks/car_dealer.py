@@ -335,7 +335,7 @@ def model_text(turns: Sequence[Turn]) -> list[str]:
     """The same turns as a tiny model reads them: without the stock, which is the same in every game, and without the buyer's
     tone. "I could do 27,000 dollars." -> "counter_offer 27,000 dollars"."""
     return [turn.text if turn.is_action else
-            "\n".join(" ".join(filter(None, told(line))) or line for line in turn.text.removesuffix(OPENING).splitlines())
+            "\n".join(" ".join(filter(None, told(line))) or line for line in turn.text.removesuffix(OPENING).splitlines()) or "\n"
             for turn in turns]
 
 

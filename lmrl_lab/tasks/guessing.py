@@ -244,7 +244,7 @@ def model_text(oracle: Oracle, turns: Sequence[Turn]) -> list[str]:
             told = turn.text.rstrip("\n")
             if asked and asked[1] != oracle.answers[asked[0]]:
                 told = {YES: NO, NO: YES}.get(told, told)
-            out.append(f"{told} {oracle.actions[asked[0]]}" if asked and told in (YES, NO) else told)
+            out.append(f"{told} {oracle.actions[asked[0]]}" if asked and told in (YES, NO) else told or "\n")
     return out
 
 
