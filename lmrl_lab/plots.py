@@ -120,12 +120,13 @@ def compare(scores: Sequence, paper: Mapping[str, float] | None = None, title: s
 
 
 def histogram(groups: Mapping[str, Sequence[float]], xlabel: str, title: str = "", bins=30) -> Picture:
-    """Shares of each group's values over common bins."""
+    """Shares of each group's values over common bins; several groups are drawn as outlines, which hide nothing."""
     figure, ax = _axes()
     edges = np.histogram_bin_edges(np.concatenate([np.asarray(v, float) for v in groups.values()]), bins)
     for n, (name, values) in enumerate(groups.items()):
+        look = {"histtype": "step", "lw": 2, "ls": ("-", "--", "-.", ":")[n % 4]} if len(groups) > 1 else {"alpha": 0.8}
         ax.hist(values, edges, weights=np.full(len(values), 1 / len(values)), label=f"{name} (mean {np.mean(values):.3g})",
-                color=COLOURS[n % 7], alpha=0.35 if len(groups) > 1 else 0.8, histtype="stepfilled", edgecolor=COLOURS[n % 7])
+                color=COLOURS[n % 7], **look)
     ax.set(xlabel=xlabel, ylabel="share", title=title)
     if len(groups) > 1:
         ax.legend(frameon=False)

@@ -279,6 +279,14 @@ def test_a_question_may_hold_a_question_mark_and_an_answer_may_be_long(tmp_path)
     assert episode.truncated and not episode.success and episode.rewards == [-1]
 
 
+def test_an_answer_that_asks_back_does_not_spoil_a_file_with_a_line_each(tmp_path):
+    lines = ["Is it an animal?", "What? Yes.", "Is it a lion?", "Yes."]
+    [episode] = load_published(written(tmp_path, [{**LION, "lines": lines}]), "twenty-questions")
+    assert episode.actions == lines[::2] and episode.observations == ["Questions:\n", "What? Yes.\n", "Yes.\n"]
+    with pytest.raises(EpisodeFileError, match="conversation 1"):  # the question is the line without a question mark
+        load_published(written(tmp_path, [{**LION, "lines": ["It is an animal.", "What? Yes.", *lines]}]), "twenty-questions")
+
+
 def test_twenty_wrong_questions_are_a_whole_game_and_more_are_none(tmp_path):
     record = {**LION, "lines": ["Is it a lion? No."] * 20, "correct": False}
     [episode] = load_published(written(tmp_path, [record]), "twenty-questions")
@@ -317,7 +325,11 @@ def test_a_buyer_may_begin_and_a_seller_may_end(tmp_path):
     ({"buy_or_not": "yes", "price": "$35,500"}, 35.5), ({"buy_or_not": "no", "price": 35000}, 0), ({"price": 47}, 47),
     ({"buy_or_not": "not buy", "price": "35k"}, 0), ({"price": 28750.0}, 28.75), ({}, 0), ("no deal", 0), ("sold at 35k", 35),
     ("Decision=Accept MSRP=$80,000 Buy Price=$78,000", 78), ("Decision=Reject MSRP=$80,000", 0),
-    ("The buyer didn't pay 20,000", 0)])
+    ("The buyer didn't pay 20,000", 0), ("The buyer bought the car for $45,000. No discount was given.", 45),
+    ("Sold at 45,000 dollars, with 10% off", 45), ("sold at 45,000, with 7.5 percent off", 45),
+    ("The buyer bought it for 45,000 dollars in 2023.", 45), ("bought for 45k in 2023; no extras", 45),
+    ("No discount was given. The list price was $50,000. Sold for $47,500.", 47.5), ("It was sold. Price: 35,000", 35),
+    ("Not sold. The price was $45,000.", 0), ("Decision: reject. The last price was $45,000.", 0)])
 def test_the_sale_price_is_read_from_the_output(tmp_path, output, price):
     [episode] = load_published(written(tmp_path, [{**TALK, "output": output}]), "car-dealer")
     assert episode.total_return == pytest.approx(price) and episode.success == (price > 0) and episode.terminated

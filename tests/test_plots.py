@@ -30,3 +30,13 @@ def test_compare_draws_the_references_of_the_game_that_was_played(size):
     picture = plots.compare([lab.evaluate("best", "wordle", 5, vocabulary=size)], references=references)
     across = {line.get_xdata()[0] for line in picture.figure.axes[0].lines if line.get_linestyle() == ":"}
     assert across == {references.behaviour, references.best}
+
+
+def test_groups_of_a_histogram_are_outlines_that_hide_nothing_and_one_group_is_filled():
+    values = {name: [0.0] * k + [1.0] * (4 - k) for k, name in enumerate(("a", "b", "c", "d"))}
+    picture = plots.histogram(values, "return", "Four", bins=[-0.5, 0.5, 1.5])
+    outlines = picture.figure.axes[0].patches
+    assert not any(outline.get_fill() for outline in outlines) and len({outline.get_edgecolor() for outline in outlines}) == 4
+    assert len({outline.get_linestyle() for outline in outlines}) == 4  # in greyscale too
+    assert picture.alt.startswith("Four: histogram of return; a: mean 1, 4 values; b: mean 0.75, 4 values")
+    assert plots.histogram({"a": [0.0, 1.0]}, "return").figure.axes[0].patches[0].get_fill()

@@ -259,6 +259,15 @@ def test_a_sale_shows_the_ledger_the_buyer_and_what_could_have_been_had():
     assert "sold: the white Toyota SUV for 48,500 dollars" in said(game)
 
 
+def test_what_an_impatient_buyer_would_have_paid_is_what_talk_has_left_of_it():
+    game = play("car-dealer", options={"buyer": {**BUYER, "character": "impatient"}}, seed=3)
+    for text in ("Let me show you the white Toyota SUV.", "I can offer a discount of 20 percent.", "Do we have a deal?"):
+        game.step(text)
+    shown = " ".join(words_of(game.picture.value).split())
+    # he pays the list price at most, 57,000, and talk of a discount costs a tenth of his budget of 90,000
+    assert "bought the white Toyota SUV for 45,600 dollars; he would have paid up to 48,000 dollars" in shown
+
+
 def test_without_a_sale_the_buyer_is_shown_all_the_same():
     game = play("car-dealer", options={"buyer": {**BUYER, "character": "impatient"}}, seed=3)
     while not game.game.over:

@@ -1,11 +1,16 @@
 """Replay, driven from Python: stepping, what is shown, games that cannot be played again."""
 
+import json
 import re
+from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from lmrl_lab.env import make
 from lmrl_lab.episode import Episode, Turn
-from lmrl_lab.widgets import play, replay
+from lmrl_lab.widgets import draw, play, replay
 from widget_driving import START, WAY, Oracle, click, pictures
 
 
@@ -92,3 +97,69 @@ def test_replay_has_a_plain_twin():
 def test_replaying_nothing_is_an_error():
     with pytest.raises(ValueError, match="nothing to replay"):
         replay([])
+
+
+# ------------------------------------------------------------------------------ what a record says was hidden
+
+class Parrot:
+    """Stands for a language model that answers."""
+
+    spec = "chat:parrot"
+
+    def replies(self, requests):
+        return ["As you say." for _ in requests]
+
+
+def words(view):
+    return " ".join(re.sub(r"<[^>]*>", " ", view.picture.value).split())
+
+
+@pytest.mark.parametrize("info", [
+    {"options": ["object", "Piano"]}, {"hidden": "Piano"}, {"keywords": ["simulator"]}, {"keywords": None},
+    {"options": {"buyer": "Piano"}, "hidden": ["Piano"]}])
+@pytest.mark.parametrize("task", sorted(draw.TALKS))
+def test_a_record_whose_parts_are_no_dicts_is_shown_as_text(task, info):
+    turns = [Turn("Hello.\n", False), Turn("glorp", True, 0.0), Turn("As you say.\n", False)]
+    view = replay(Episode(task, turns, True, False, 3, "human", info))
+    view.go(1)
+    assert "cannot be played again" in view.header.value and "glorp" in view.picture.value
+    shown = view.reveal.layout.display is None
+    assert shown == ("buyer" in info.get("options", ()))  # of all these only the options of the last are facts
+
+
+@pytest.mark.parametrize("task, options", [("wordle", {"word": "xxxxx"}), ("maze-po", {"start": [5, 3]})])
+def test_the_box_is_not_there_where_it_would_change_nothing(task, options):
+    turns = [Turn("Wordle:\n", False), Turn("c r a n e", True, -5.0), Turn("b b b b b\n", False)]
+    view = replay(Episode(task, turns, False, True, 3, "human", {"options": options}))
+    assert "cannot be played again" in view.header.value and view.reveal.layout.display == "none"
+
+
+def test_a_game_with_a_language_model_records_who_spoke_and_what_was_hidden():
+    game = play("guess-my-city", simulator=Parrot(), seed=5)
+    game.game.keywords = {"simulator": "chat:as-typed"}  # what names a model and what its spec says may differ
+    for _ in range(20):
+        game.step("What is it famous for?")
+    info = game.episodes[0].info
+    assert info["hidden"] == {"city": game.env.hidden} and info["keywords"] == {"simulator": "chat:parrot"}
+    view = replay(game.episodes[0])
+    assert game.env.hidden not in view.picture.value
+    view.reveal.value = True
+    assert f"What was hidden city {game.env.hidden}" in words(view)
+    assert "hidden" not in finished().info
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10_000))
+def test_the_buyer_that_is_recorded_is_the_option_that_makes_him_again(seed):
+    game = play("car-dealer", simulator=Parrot(), seed=seed)
+    while not game.game.over:
+        game.step("glorp")
+    hidden = game.episodes[0].info["hidden"]
+    assert hidden == json.loads(json.dumps(hidden))
+    env = make("car-dealer")
+    env.reset(seed=0, options={"buyer": hidden})
+    assert replace(env.buyer, opening=0) == replace(game.env.buyer, opening=0)
+    view = replay(game.episodes[0])
+    view.reveal.value = True
+    shown = words(view)
+    assert f"The buyer brand {hidden['brand']} body {hidden['body']} features {', '.join(hidden['features'])} budget" in shown

@@ -9,12 +9,13 @@ import re
 from collections.abc import Mapping, Sequence
 
 from lmrl_lab.episode import Turn
-from lmrl_lab.tasks.car_dealer import TURNS, CarDealerEnv
+from lmrl_lab.tasks.car_dealer import TURNS, CarDealerEnv, heard
 from lmrl_lab.tasks.car_dealer_buyer import OPENING, STOCK, Buyer, Car, dollars, listed
-from lmrl_lab.tasks.car_dealer_reading import Act, read
+from lmrl_lab.tasks.car_dealer_reading import Act
 from lmrl_lab.tasks.car_dealer_words import FEATURES
 from lmrl_lab.widgets.draw import CHAT, FAINT, INK, LINE, PANEL, PAPER, SANS, Note, card, draw_chat, draw_facts, hidden_words
 
+# for who has played; `car_dealer.IN_WORDS` tells a language model the same as its part: "you buy only ..."
 CHARACTERS = {"bargain": "buys only with a discount, and bargains",
               "wishes": "buys only what meets every wish, and wants to hear of each",
               "impatient": "dislikes talk of discounts and features, and long talk"}
@@ -44,8 +45,8 @@ def notes(turns: Sequence[Turn]) -> dict[int, Note]:
     """Index of the seller's text -> what is read from it."""
     out = {}
     for i in range(1, len(turns), 2):
-        acts = read(turns[i].text)
-        if all(act.kind == "other" and not act.about for act in acts):
+        acts, nothing, _ = heard(turns[i].text)
+        if nothing:
             out[i] = Note("no act was understood, and it used up a turn", failed=True)
         else:
             out[i] = Note("understood: " + ", ".join(map(act_words, acts)))
@@ -114,7 +115,7 @@ def hidden_facts(turns: Sequence[Turn], env: CarDealerEnv) -> str:
         car, price = on_the_table(env)
         facts["bought"] = f"the {car.name} for {dollars(price)}"
         if env.simulator is None:
-            facts["bought"] += f"; he would have paid up to {dollars(buyer.reservation(car))}"
+            facts["bought"] += f"; he would have paid up to {dollars(buyer.reservation(car, env._strain))}"
     return draw_facts("The buyer", facts)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 import weakref
 from collections.abc import Sequence
+from dataclasses import asdict
 
-from lmrl_lab.env import TASKS, make
+from lmrl_lab.env import TASKS, TextEnv, make
 from lmrl_lab.episode import Episode, Turn
 from lmrl_lab.policies import Policy
 from lmrl_lab.widgets.moves import manners
@@ -109,7 +110,10 @@ class Game:
     def _episode(self, terminated: bool) -> Episode:
         played = len(self.infos) - 1
         info = {"success": self.infos[-1]["success"], "invalid": sum(info["invalid"] for info in self.infos)}
-        keywords = {name: getattr(value, "spec", value) for name, value in self.keywords.items()}  # a simulator is its spec
+        keywords = {name: getattr(value, "spec", value) for name, value in self.keywords.items()}
+        model = getattr(self.env, "simulator", None)
+        if model is not None:  # its answers cannot be had again: the record says who spoke, and what was hidden
+            keywords["simulator"], info["hidden"] = model.spec, hidden_part(self.env)
         extras = {"options": self.options, "keywords": keywords, "agent_moves": self.agent_moves,
                   "hints": self.hints, "undone": self.undone}
         info.update({name: value for name, value in extras.items() if value})
@@ -126,6 +130,15 @@ class Game:
         """Returns of the finished games in which the agent made no move and none was taken back."""
         return [episode.total_return for episode in self.episodes
                 if episode.policy == "human" and not episode.info.get("undone")]
+
+
+def hidden_part(env: TextEnv) -> dict:
+    """What the player of a dialogue is not told: {"object": "Piano"}, or the buyer as the option `buyer` takes him."""
+    if env.task != "car-dealer":
+        return {env.oracle.kind: env.hidden} if hasattr(env, "oracle") else {}  # {}: a task of one's own
+    buyer = asdict(env.buyer)
+    del buyer["opening"]  # drawn, and no option
+    return {**buyer, "features": list(env.buyer.features), "budget": env.buyer.budget // 10}  # thousands of dollars
 
 
 def advice(agent: Policy, task: str, turns: Sequence[Turn], infos: Sequence[dict], seed: int | None) -> list[dict]:

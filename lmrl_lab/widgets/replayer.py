@@ -78,7 +78,8 @@ class Replayer:
         if drawn and not self.problem:
             self._env = make(episode.task, **episode.info.get("keywords", {}))
         self.aside.value = draw.aside(episode.task, episode.turns)
-        can_hide = episode.task in draw.HIDING and (self._env is not None or self._hidden() is not None)
+        can_hide = episode.task in draw.HIDING and (  # a picture without its env shows what the text tells, and no more
+            self._env is not None or episode.task in draw.TALKS and self._hidden() is not None)
         self.reveal.layout.display = None if can_hide else "none"
         self.slider.value = 0
         self.slider.max = len(episode.actions)
@@ -115,9 +116,10 @@ class Replayer:
 
     def _hidden(self) -> dict | None:
         """What the record says was hidden, for a game that cannot be played again: with a language model as partner, say."""
-        info = self.episode.info
-        options = info.get("options") or {}
-        return info.get("hidden") or options.get("buyer") or options or None
+        options = self.episode.info.get("options")
+        buyer = options.get("buyer") if isinstance(options, dict) else None
+        told = (self.episode.info.get("hidden"), buyer, options)
+        return next((facts for facts in told if facts and isinstance(facts, dict)), None)
 
     def _player(self) -> str:
         return "You" if self.episode.policy == "human" else self.episode.policy or "Player"
@@ -180,7 +182,10 @@ class Replayer:
 
 def _why_not_replayable(episode: Episode) -> str | None:
     """Why the hidden state of this game cannot be shown, or None."""
-    if episode.seed is None and not episode.info.get("options"):
+    keywords, options = episode.info.get("keywords", {}), episode.info.get("options") or {}
+    if not isinstance(keywords, dict) or not isinstance(options, dict):
+        return "its keywords and options are not names with values"
+    if episode.seed is None and not options:
         return "it records neither a seed nor options"
     try:
         return replay_problem(episode)
