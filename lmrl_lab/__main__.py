@@ -126,11 +126,19 @@ def _evaluate(options) -> int:
     as_played = file if file and file.suffix == ".jsonl" else None
     if options.resume and not as_played:
         raise ValueError("--resume goes on with the games of --save-episodes FILE.jsonl")
+    model = _is_model(options.agent) or options.simulator not in (None, "scripted")
+    if file and model and not as_played:
+        raise ValueError(f"{file}: what a language model plays or answers is kept as it is played, in a plain .jsonl file")
     if file and not options.resume:
         _check_new_episode_file(file)
     policy, task = _player(options)
     keywords = {"simulator": options.simulator} if options.simulator else {}
-    result, episodes = evaluate(policy, task, options.episodes, options.seed, return_episodes=True, save_to=as_played, **keywords)
+    try:
+        result, episodes = evaluate(policy, task, options.episodes, options.seed, return_episodes=True, save_to=as_played,
+                                    **keywords)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"the finished games are kept in {file}; the same with --resume goes on from there" if as_played
+                                else "no game is kept; --save-episodes FILE.jsonl keeps those that are finished") from None
     print(result)
     if (Path(options.agent) / "config.json").exists():
         write_atomically(Path(options.agent) / "score.json", result.to_json())
@@ -139,13 +147,17 @@ def _evaluate(options) -> int:
     return 0
 
 
+def _is_model(agent: str) -> bool:
+    return agent.startswith(("chat:", "transformers:"))
+
+
 def _player(options) -> tuple:
     """(an agent, a policy or the name of one, its task) from the arguments of `evaluate`."""
     folder, task = Path(options.agent), options.task
     changes = {"temperature": options.temperature, "beta": options.beta, "min_p": options.min_p,
                "legal_only": options.legal_only or None}
     changes = {name: value for name, value in changes.items() if value is not None}
-    model = options.agent.startswith(("chat:", "transformers:"))
+    model = _is_model(options.agent)
     if options.examples and not model:
         raise ValueError("--examples are for language models")
     if folder.exists():

@@ -233,6 +233,11 @@ class Agent:
                 digest.update(name.encode() + tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()[:16]
 
+    @property
+    def player(self) -> dict:
+        """What a file of games keeps to tell this agent from others of its name: weights, context, decoding."""
+        return {"weights": self.fingerprint(), "context": self.context, **asdict(self.decoding)}
+
     def _new_session(self, rows: int, with_values: bool = False) -> Session:
         values = self.value_model if self.decoding.beta or with_values else None
         return Session(self.policy_model, rows, values, self.decoding)

@@ -27,7 +27,14 @@ Conversation = list[dict[str, str]]
 
 
 class SimulatorError(RuntimeError):
-    """A language model gave no usable answer: what failed and how often it was tried. Never holds a key or a header."""
+    """A language model gave no usable answer: what failed and how often it was tried. Never holds a key or a header.
+
+    episodes: where it comes out of `rollout`, the Episodes that were finished by then.
+    """
+
+    def __init__(self, message: str = "", episodes: Sequence = ()):
+        super().__init__(message)
+        self.episodes = list(episodes)
 
 
 @dataclass
@@ -54,10 +61,20 @@ def transport(spec: str, **settings) -> Transport:
     """The transport that a spec names, one of ACCEPTED; `settings` go to its constructor. Raises ValueError."""
     if spec.startswith("transformers:") and len(spec) > len("transformers:"):
         return LocalModel(spec.removeprefix("transformers:"), **settings)
-    found = re.fullmatch(r"chat:(.+?)(?:@(https?://.+))?", spec)  # a model's own name may hold ":" and "@"
+    found = _chat(spec)
     if found:
         return ChatEndpoint(found[1], found[2], **settings)
     raise unknown("language model", spec, ACCEPTED)
+
+
+def full_spec(spec: str) -> str:
+    """The spec with the address that "chat:MODEL" leaves to $OPENAI_BASE_URL. ValueError: as `ChatEndpoint`."""
+    found = _chat(spec)
+    return f"chat:{found[1]}@{_address(found[2])}" if found else spec
+
+
+def _chat(spec: str) -> re.Match | None:
+    return re.fullmatch(r"chat:(.+?)(?:@(https?://.+))?", spec)  # a model's own name may hold ":" and "@"
 
 
 def spoken(turns: Sequence[dict[str, str]]) -> str:
@@ -82,10 +99,10 @@ class ChatEndpoint:
     def __init__(self, model: str, base_url: str | None = None, temperature: float | None = 0.0, max_tokens: int | None = 60,
                  timeout: float = 30.0, retries: int = 3, concurrency: int = 8, backoff: float = 1.0,
                  extra: Mapping[str, object] | None = None):
-        self.model, self.base_url = model, _checked(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI)
+        self.model, self.base_url = model, _address(base_url)
         self.timeout, self.retries, self.concurrency, self.backoff = timeout, retries, concurrency, backoff
         fields = {"temperature": temperature, "max_tokens": max_tokens, **(extra or {})}
-        self._fields = {name: value for name, value in fields.items() if value is not None}
+        self.settings = {name: value for name, value in fields.items() if value is not None}
         self.usage, self._lock, self._made = Usage(), threading.Lock(), None
         self._client()  # a missing package or key is said here, not after the first games
 
@@ -141,7 +158,7 @@ class ChatEndpoint:
         with self._lock:
             self.usage.requests += 1
         try:
-            answer = client.chat.completions.create(model=self.model, messages=conversation, extra_body=self._fields)
+            answer = client.chat.completions.create(model=self.model, messages=conversation, extra_body=self.settings)
         except openai.APITimeoutError:
             return None, f"no answer within {self.timeout:g} s", 0.0
         except openai.APIConnectionError as error:
@@ -174,6 +191,10 @@ class ChatEndpoint:
             said = "is OPENAI_API_KEY right?" if error.status_code in (401, 403) else ""
         said = " ".join(str(said).replace(client.api_key, "***").split())[:200]
         return f"the server answered {error.status_code}" + (f": {said}" if said else "")
+
+
+def _address(base_url: str | None) -> str:
+    return _checked(base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI)
 
 
 def _checked(url: str) -> str:
@@ -215,6 +236,7 @@ class LocalModel:
         self.name, self.device, self.dtype, self.max_new_tokens = os.fspath(name_or_path), device, dtype, max_new_tokens
         self.batch, self.temperature, self.seed, self.local_files_only = batch, temperature, seed, local_files_only
         self.spec, self.usage = f"transformers:{self.name}", Usage()
+        self.settings = {"dtype": dtype, "max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
 
     def __repr__(self) -> str:
         return f"LocalModel({self.name!r})"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lmrl_lab.env import TASKS, TextEnv, make
-from lmrl_lab.episode import Episode, EpisodeFileError, Turn, append_episode, read_episodes
+from lmrl_lab.episode import Episode, EpisodeFileError, Turn, append_episode
 from lmrl_lab.policies import Policy
 from lmrl_lab.simulators import SimulatorError
 
@@ -23,11 +23,15 @@ def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[d
     """Play one game a seed, `batch` of them side by side (the card's number if None); Episodes in the order of the seeds.
 
     `options[i]` goes to the reset of game i, `kwargs` to `make`. `progress(n)` is told how many games are finished. The
-    game and the policy's row are both seeded with seeds[i], so a game does not depend on which others play beside it.
+    game and the policy's row are both seeded with seeds[i], so a game does not depend on which others play beside it; only
+    a language model that draws (a `LocalModel` with a temperature above 0, most endpoints) may say something else in other
+    company.
 
     save_to: a plain .jsonl file to which each Episode is added when it is finished. The same call goes on after an
-    interruption: games that the file holds are not played again. Raises EpisodeFileError where it holds a game that this
-    call does not play (of another task, policy, keyword, seed or option), SimulatorError where a language model fails.
+    interruption: games that the file holds are not played again. With it `info["player"]` holds what a policy says of
+    itself in `player` (an agent: its weights and decoding; a ChatPolicy: its rules and settings). Raises EpisodeFileError
+    where the file holds a game that this call does not play (of another task, policy, player, keyword, seed or option);
+    SimulatorError where a language model fails, with the games that were finished by then in its `episodes`.
     """
     options = [None] * len(seeds) if options is None else list(options)
     if len(options) != len(seeds):
@@ -35,8 +39,13 @@ def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[d
     batch = TASKS[task].side_by_side if batch is None else batch
     name, episodes = getattr(policy, "name", type(policy).__name__), [None] * len(seeds)
     keywords = {key: getattr(value, "spec", value) for key, value in kwargs.items()}
+    if "simulator" in kwargs:  # its own spec says where it is, which a short one leaves to the environment
+        env = make(task, **kwargs)
+        keywords["simulator"] = getattr(getattr(env, "simulator", None), "spec", keywords["simulator"])
+        env.close()
+    player = getattr(policy, "player", None) if save_to is not None else None
     if save_to is not None:
-        for i, episode in _saved(Path(save_to), task, name, seeds, options, keywords):
+        for i, episode in _saved(Path(save_to), task, (name, player), seeds, options, keywords):
             episodes[i] = episode
     missing = [i for i, episode in enumerate(episodes) if episode is None]
     done = len(seeds) - len(missing)
@@ -45,6 +54,8 @@ def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[d
         nonlocal done
         if keywords:
             episode.info["keywords"] = dict(keywords)
+        if player:
+            episode.info["player"] = dict(player)
         episodes[i], done = episode, done + 1
         if save_to is not None:
             append_episode(save_to, episode)
@@ -56,42 +67,67 @@ def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[d
                   lambda row, episode, part=part: finished(part[row], episode))
         except SimulatorError as error:
             kept = (f"{done} of {len(seeds)} games are finished and kept in {save_to}; the same call goes on from there"
-                    if save_to is not None else "no game is kept; with save_to=FILE the finished ones would be")
-            raise SimulatorError(f"{error}; {kept}") from None
+                    if save_to is not None else f"no game is kept in a file, as save_to=FILE would do ({done} are finished)")
+            raise SimulatorError(f"{error}; {kept}", [e for e in episodes if e is not None]) from None
         if progress:
             progress(done)
     return episodes
 
 
-def _saved(path: Path, task: str, name: str, seeds: Sequence[int], options: list, keywords: dict) -> list[tuple[int, Episode]]:
-    """(which game, Episode) for each whole line of a file that `rollout` has written; a cut last line is taken off."""
+def _saved(path: Path, task: str, who: tuple, seeds: Sequence[int], options: list, keywords: dict) -> list[tuple[int, Episode]]:
+    """(which game, Episode) for each whole line of a file that `rollout` has written; who: (policy's name, player or None).
+
+    Only a file that belongs to this call is mended: a half last line is taken off, one that lacks its newline gets it.
+    """
     if path.suffix != ".jsonl":
         raise ValueError(f"{path}: games are saved to plain .jsonl files")
     if not path.exists():
         return []
-    whole, newline, cut = path.read_bytes().rpartition(b"\n")
-    if cut:
-        if not cut.startswith(b'{"task": '[:len(cut)]):
-            raise EpisodeFileError(f"{path}: the last line is neither whole nor half an episode; save to another file")
-        print(f"{path}: the last line was cut, so its game is played again", file=sys.stderr)
-        os.truncate(path, len(whole + newline))
+    data = path.read_bytes()
+    *lines, last = data.split(b"\n")
+    half = bool(last) and not _is_json(last)
+    if half and not last.startswith(b'{"task": '[:len(last)]):
+        raise EpisodeFileError(f"{path}: the last line is neither whole nor half an episode; save to another file")
+    if last and not half:
+        lines.append(last)
 
     def label(*parts) -> str:  # as it reads in a file, where a tuple is a list
         return json.dumps(parts, sort_keys=True)
 
     wanted: dict[str, list[int]] = {}
     for i in range(len(seeds)):
-        wanted.setdefault(label(name, keywords, int(seeds[i]), options[i] or {}), []).append(i)
+        wanted.setdefault(label(*who, keywords, int(seeds[i]), options[i] or {}), []).append(i)
     found = []
-    for number, episode in enumerate(read_episodes(path, task), 1):
+    for number, line in enumerate(lines, 1):
+        try:
+            episode = Episode.from_dict(json.loads(line))
+        except ValueError as error:
+            raise EpisodeFileError(f"{path}, line {number}: not an episode ({error})") from None
+        if episode.task != task:
+            raise EpisodeFileError(f"{path}, line {number}: an episode of '{episode.task}', not of '{task}'")
         info = episode.info
-        games = wanted.get(label(episode.policy, info.get("keywords", {}), episode.seed, info.get("options", {})))
+        games = wanted.get(label(episode.policy, info.get("player"), info.get("keywords", {}), episode.seed,
+                                 info.get("options", {})))
         if not games:
-            raise EpisodeFileError(f"{path}, line {number}: a game of '{episode.policy}' with seed {episode.seed}, options "
-                                   f"{info.get('options')} and keywords {info.get('keywords')}, which this call does not play; "
-                                   "save to another file")
+            raise EpisodeFileError(f"{path}, line {number}: a game of '{episode.policy}' ({info.get('player')}) with seed "
+                                   f"{episode.seed}, options {info.get('options')} and keywords {info.get('keywords')}, "
+                                   "which this call does not play; save to another file")
         found.append((games.pop(), episode))
+    if half:
+        print(f"{path}: the last line was cut, so its game is played again", file=sys.stderr)
+        os.truncate(path, len(data) - len(last))
+    elif last:
+        with open(path, "ab") as file:
+            file.write(b"\n")
     return found
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _ask_ahead(envs: list[TextEnv], observations: list[str | None], actions: list[str | None]) -> None:

@@ -6,6 +6,8 @@ How a model is reached is in `chat.py`, what it is told in `prompts/*.txt`; no r
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import os
 import re
 from collections import OrderedDict
@@ -22,6 +24,7 @@ from lmrl_lab.chat import (
     SimulatorError,
     Transport,
     Usage,
+    full_spec,
     spoken,
     transport,
 )
@@ -61,11 +64,11 @@ class Simulator(Protocol):
 def simulator(spec: str | Simulator) -> Simulator | None:
     """The simulator that a spec names: None for "scripted" (the env answers itself), else see `chat.ACCEPTED`.
 
-    The same spec gives the same object, so that many games share one model and one memory. A Simulator passes through;
-    anything else is a ValueError.
+    The same spec gives the same object, of the last four, so that many games share one model and one memory;
+    $OPENAI_BASE_URL is read at each call. A Simulator passes through; anything else is a ValueError.
     """
     if isinstance(spec, str):
-        return None if spec == "scripted" else _built(spec)
+        return None if spec == "scripted" else _built(full_spec(spec))
     if isinstance(spec, Simulator):
         return spec
     raise ValueError(f"a simulator is a string ({', '.join(('scripted', *ACCEPTED))}) or has `spec` and `replies`, "
@@ -217,6 +220,14 @@ class ChatPolicy:
     @property
     def usage(self) -> Usage:
         return self.transport.usage
+
+    @property
+    def player(self) -> dict[str, str]:
+        """What a file of games keeps to tell this player from others of its name: hashes of its rules with examples, and of
+        what the transport calls its `settings`."""
+        settings = json.dumps(getattr(self.transport, "settings", {}), sort_keys=True, default=str)
+        return {name: hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
+                for name, text in (("rules", self.system), ("settings", settings))}
 
     def reset(self, seeds: list[int]) -> None:
         self._said: list[list[str]] = [[] for _ in seeds]

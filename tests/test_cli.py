@@ -62,6 +62,8 @@ def test_a_scripted_policy_by_name(capsys):
     (["evaluate", "best", "maze-fo", "--examples", "2"], "language models"),
     (["evaluate", "best", "maze-fo", "--resume"], "--save-episodes FILE.jsonl"),
     (["evaluate", "best", "maze-fo", "--save-episodes", "e.jsonl.gz", "--resume"], "--save-episodes FILE.jsonl"),
+    (["evaluate", "chat:m@http://127.0.0.1:9/v1", "maze-fo", "--save-episodes", "e.jsonl.gz"], "plain .jsonl"),
+    (["evaluate", "best", "guess-my-city", "--simulator", "transformers:none", "--save-episodes", "e.jsonl.gz"], "plain .jsonl"),
     (["evaluate", "best", "maze-fo", "--simulator", "chat:m"], "keyword of maze-fo"),
     (["evaluate", "best", "guess-my-city", "--simulator", "oracle"], "scripted"),
     (["evaluate", "chat:m@http://127.0.0.1:9/v1", "maze-fo", "--beta", "1"], "--beta"),
@@ -105,6 +107,18 @@ def test_language_models_play_and_answer(tmp_path, capsys, monkeypatch):
 def test_a_model_that_fails_is_said_in_a_line(capsys):
     code, _, err = run(capsys, "evaluate", f"chat:m@http://127.0.0.1:{free_port()}/v1", "maze-fo", "--episodes", 1)
     assert code == 2 and err.startswith("error:") and "Traceback" not in err and "no game is kept" in err
+
+
+def test_an_interruption_says_where_the_finished_games_are(tmp_path, capsys, monkeypatch):
+    def stopped(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lmrl_lab.rollout._play", stopped)
+    file = tmp_path / "e.jsonl"
+    assert run(capsys, "evaluate", "best", "maze-fo")[::2] == (
+        130, "stopped: no game is kept; --save-episodes FILE.jsonl keeps those that are finished\n")
+    code, _, err = run(capsys, "evaluate", "best", "maze-fo", "--save-episodes", file)
+    assert code == 130 and f"kept in {file}; the same with --resume" in err
 
 
 def test_existing_files_are_not_overwritten(tmp_path, capsys):

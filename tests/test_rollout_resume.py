@@ -12,7 +12,8 @@ from lmrl_lab.chat import SimulatorError, Usage
 from lmrl_lab.episode import EpisodeFileError
 from lmrl_lab.policies import RandomPolicy, ScriptedPolicy
 from lmrl_lab.rollout import rollout
-from lmrl_lab.simulators import ModelSimulator
+from lmrl_lab.simulators import ChatPolicy, ModelSimulator
+from tests.chat_server import ChatServer
 
 SEEDS, TASK = [5, 3, 8, 3, 1], "wordle"  # one game twice
 
@@ -96,8 +97,17 @@ def test_what_was_finished_is_kept_whatever_ends_the_run(tmp_path, acts, error):
 
 
 def test_without_a_file_the_error_says_how_to_keep_games():
-    with pytest.raises(SimulatorError, match="no game is kept; with save_to=FILE"):
-        rollout(Stopping(3, SimulatorError("gone")), TASK, SEEDS)
+    with pytest.raises(SimulatorError, match="gone; no game is kept in a file, as save_to=FILE would do .2 are finished."):
+        rollout(Stopping(9, SimulatorError("gone")), TASK, SEEDS, batch=2)
+
+
+def test_the_error_holds_the_finished_games(tmp_path):
+    whole = rollout(RandomPolicy(), TASK, SEEDS)
+    for acts, kept in (3, 0), (9, 2), (13, 4):
+        for file in (None, tmp_path / f"{acts}.jsonl"):
+            with pytest.raises(SimulatorError) as caught:
+                rollout(Stopping(acts, SimulatorError("gone")), TASK, SEEDS, batch=2, save_to=file)
+            assert caught.value.episodes == whole[:kept]
 
 
 @settings(max_examples=40, deadline=None)
@@ -128,9 +138,18 @@ def test_dropping_a_half_line_is_said(tmp_path, capsys):
     rollout(RandomPolicy(), TASK, SEEDS, save_to=path)
     rollout(RandomPolicy(), TASK, SEEDS, save_to=path)
     assert capsys.readouterr().err == ""
-    path.write_bytes(path.read_bytes()[:-1])
+    path.write_bytes(path.read_bytes()[:-2])
     rollout(RandomPolicy(), TASK, SEEDS, save_to=path)
     assert capsys.readouterr().err == f"{path}: the last line was cut, so its game is played again\n"
+
+
+def test_a_whole_line_without_its_newline_is_a_game(tmp_path, capsys):
+    path = tmp_path / "games.jsonl"
+    whole = rollout(RandomPolicy(), TASK, SEEDS, save_to=path)
+    before = path.read_bytes()
+    path.write_bytes(before[:-1])
+    assert rollout(Idle(), TASK, SEEDS, save_to=path) == whole
+    assert path.read_bytes() == before and capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("change, said", [
@@ -144,10 +163,12 @@ def test_dropping_a_half_line_is_said(tmp_path, capsys):
 def test_the_file_of_another_run_is_an_error_and_stays_as_it_is(tmp_path, change, said):
     path = tmp_path / "games.jsonl"
     rollout(RandomPolicy(), TASK, SEEDS, save_to=path)
-    before = path.read_bytes()
-    with pytest.raises(EpisodeFileError) as caught:
-        rollout(**{"policy": Idle(), "task": TASK, "seeds": SEEDS, "save_to": path, **change})
-    assert said in str(caught.value) and str(path) in str(caught.value) and path.read_bytes() == before
+    data = path.read_bytes()
+    for before in (data, data[:-1], data[:-20]):  # whole, without its newline, and with half a line
+        path.write_bytes(before)
+        with pytest.raises(EpisodeFileError) as caught:
+            rollout(**{"policy": Idle(), "task": TASK, "seeds": SEEDS, "save_to": path, **change})
+        assert said in str(caught.value) and str(path) in str(caught.value) and path.read_bytes() == before
 
 
 def test_options_and_keywords_are_known_again(tmp_path):
@@ -155,6 +176,49 @@ def test_options_and_keywords_are_known_again(tmp_path):
     given = dict(task="maze-fo", seeds=[1, 2], options=[{"start": (3, 3)}, None], save_to=path, layout="umaze")
     played = rollout(RandomPolicy(), **given)
     assert rollout(Idle(), **given) == played and played[0].info["keywords"] == {"layout": "umaze"}
+
+
+def test_another_player_of_the_same_name_is_another_player(tmp_path):
+    path, prompts = tmp_path / "games.jsonl", tmp_path / "prompts"
+    prompts.mkdir()
+    (prompts / "player_wordle.txt").write_text("Play.")
+    models = [Talker(), Talker(), Talker()]
+    models[2].settings = {"temperature": 1.0}
+    given = dict(task=TASK, seeds=[1, 2], save_to=path)
+    games = rollout(ChatPolicy(models[0], TASK), **given)
+    before = path.read_bytes()
+    for other in (ChatPolicy(models[1], TASK, prompts_dir=prompts), ChatPolicy(models[2], TASK)):
+        with pytest.raises(EpisodeFileError, match="line 1: a game of 'test:talker' .*rules"):
+            rollout(other, **given)
+    assert path.read_bytes() == before and not models[1].calls + models[2].calls
+    assert rollout(ChatPolicy(models[1], TASK), **given) == games and not models[1].calls
+    assert "player" not in rollout(ChatPolicy(Talker(), TASK), TASK, [1])[0].info
+
+
+def test_an_agent_with_other_weights_or_decoding_is_another_player(tmp_path):
+    one, two = (lab.train("bc", "maze-fo", lab.generate("maze-fo", 5), seed=seed, steps=1) for seed in (0, 1))
+    given = dict(task="maze-fo", seeds=[1, 2], save_to=tmp_path / "games.jsonl")
+    games = rollout(one, **given)
+    for other in (two, one.with_decoding(temperature=0.5)):
+        with pytest.raises(EpisodeFileError, match="a game of"):
+            rollout(other, **given)
+    assert rollout(one.with_decoding(), **given) == games and games[0].info["player"]["weights"] == one.fingerprint()
+
+
+def test_the_file_says_where_the_partner_is_and_a_new_address_is_another_partner(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    given = dict(task="twenty-questions", seeds=[1], save_to=tmp_path / "games.jsonl", simulator="chat:m")
+    with ChatServer("No.") as first, ChatServer("Yes.") as second:
+        monkeypatch.setenv("OPENAI_BASE_URL", first.url)
+        [game] = rollout(Curious(), **given)
+        assert game.info["keywords"] == {"simulator": f"chat:m@{first.url}"} and set(game.observations[1:-1]) == {"No.\n"}
+        assert rollout(Curious(), **given) == [game]
+        monkeypatch.setenv("OPENAI_BASE_URL", second.url)
+        with pytest.raises(EpisodeFileError, match="keywords"):
+            rollout(Curious(), **given)
+        [game] = rollout(Curious(), **given | {"save_to": None})
+        assert game.info["keywords"] == {"simulator": f"chat:m@{second.url}"} and set(game.observations[1:-1]) == {"Yes.\n"}
+    assert rollout(Curious(), "twenty-questions", [1], simulator="scripted")[0].info["keywords"] == {"simulator": "scripted"}
 
 
 def test_only_plain_files_can_grow(tmp_path):
