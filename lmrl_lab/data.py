@@ -80,8 +80,8 @@ def _code_hash(card) -> str | None:
     if getattr(module, "__file__", None) is None:
         return None
     package = Path(__file__).parent
-    files = {Path(module.__file__), package / "episode.py", package / "env.py", package / "policies.py", *package.glob("tasks/*.py"),
-             *package.glob("tasks/assets/*")}
+    files = {Path(module.__file__), *(package / f"{name}.py" for name in ("episode", "env", "policies")),
+             *package.glob("tasks/*.py"), *package.glob("tasks/assets/*")}
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:12]
 
 
