@@ -82,6 +82,11 @@ def spoken(turns: Sequence[dict[str, str]]) -> str:
     return "\n".join(("You: " if turn["role"] == "assistant" else "Them: ") + turn["content"] for turn in turns)
 
 
+def clean(text: str) -> str:
+    """What a model said without the thoughts that some write first, between <think> and </think>."""
+    return re.sub(r"<think>.*?(</think>|$)", "", text, flags=re.DOTALL).strip()
+
+
 # ---------------------------------------------------------------------------------------------- a chat endpoint
 
 class ChatEndpoint:
@@ -89,11 +94,12 @@ class ChatEndpoint:
 
     base_url: where the server is, such as "http://localhost:8000/v1"; without it $OPENAI_BASE_URL, else OpenAI's own. The
     key is read from $OPENAI_API_KEY at each call and shown nowhere; a server on this machine needs none. timeout: seconds
-    without a byte. A refused connection, a time-out, an answer that was cut or makes no sense, and the statuses 408, 409,
-    429 and 5xx are tried again up to `retries` times, after `backoff` seconds, then twice as long, and so on, or after what
-    the server asks for. concurrency: conversations asked at once. temperature, max_tokens: as the protocol has them, None
-    leaves them out (models that reason refuse both); `extra`: further fields, such as {"max_completion_tokens": 500}.
-    Raises SimulatorError without the package or the key, ValueError for a base_url that holds a name, password or query.
+    without a byte. A refused connection, a time-out, an answer that broke off on its way, makes no sense or has no text
+    outside <think>, and the statuses 408, 409, 429 and 5xx are tried again up to `retries` times, after `backoff` seconds,
+    then twice as long, and so on, or after what the server asks for. concurrency: conversations asked at once. temperature,
+    max_tokens: as the protocol has them, None leaves them out (models that reason refuse both); a text that max_tokens ended
+    counts as far as it goes. `extra`: further fields, such as {"max_completion_tokens": 500}. Raises SimulatorError without
+    the package or a key that can be sent, ValueError for a base_url that holds a name, password or query.
     """
 
     def __init__(self, model: str, base_url: str | None = None, temperature: float | None = 0.0, max_tokens: int | None = 60,
@@ -132,6 +138,8 @@ class ChatEndpoint:
             raise SimulatorError("a chat endpoint needs the package `openai`: pip install 'lmrl-lab[chat]'")
         if not key and not _on_this_machine(self.base_url):
             raise SimulatorError(f"no key for {self.base_url}: put it into the environment variable OPENAI_API_KEY")
+        if not (key.isascii() and key.isprintable()):
+            raise SimulatorError("OPENAI_API_KEY holds a character that no key has, such as a curly quote or a line's end")
         if self._made is None or self._made.api_key != (key or "not needed"):
             self._made = openai.OpenAI(api_key=key or "not needed", base_url=self.base_url, timeout=self.timeout, max_retries=0)
         return self._made
@@ -166,21 +174,24 @@ class ChatEndpoint:
         except openai.APIStatusError as error:
             again = error.status_code in (408, 409, 429) or error.status_code >= 500
             return None, self._refusal(client, error), _seconds(error.response.headers.get("retry-after")) if again else None
+        except UnicodeError:  # its text would show the character and what stands around it
+            return None, "a text in the conversation holds half a character (a lone surrogate), which cannot be sent", None
         except (openai.OpenAIError, ValueError):
             return None, "the answer is not JSON, or not a whole one", 0.0
         except Exception as error:  # its text may hold a header, so only its kind is told
             return None, f"the request could not be sent ({type(error).__name__})", None
+        with self._lock:  # an answer without text costs tokens too
+            for name in ("prompt_tokens", "completion_tokens"):
+                spent = getattr(getattr(answer, "usage", None), name, None)
+                setattr(self.usage, name, getattr(self.usage, name) + (spent if isinstance(spent, int) else 0))
         try:
             choice = answer.choices[0]
             text = choice.message.content
         except (AttributeError, TypeError, IndexError, KeyError):
             return None, "the answer is no chat completion: it has no choices with a message", 0.0
-        if not isinstance(text, str) or not text.strip():
-            return None, f"the answer has no text (finish_reason: {getattr(choice, 'finish_reason', None)})", 0.0
-        with self._lock:
-            for name in ("prompt_tokens", "completion_tokens"):
-                spent = getattr(getattr(answer, "usage", None), name, None)
-                setattr(self.usage, name, getattr(self.usage, name) + (spent if isinstance(spent, int) else 0))
+        if not isinstance(text, str) or not clean(text):
+            where = " outside <think>" if "<think>" in str(text) else ""
+            return None, f"the answer has no text{where} (finish_reason: {getattr(choice, 'finish_reason', None)})", 0.0
         return text, "", None
 
     @staticmethod
@@ -226,9 +237,10 @@ class LocalModel:
 
     name_or_path: a folder, or a name on the hub (not asked with `local_files_only`). device: "cuda" where there is one, else
     "cpu"; dtype: as saved. batch: conversations side by side. temperature: 0 takes the likeliest token; above it, draws are
-    the same for the same seed and the same calls. A tokenizer's chat template is used where it has one, else the conversation
-    is written out in plain lines. Where a conversation is too long its oldest turns are left out, never the system message.
-    Raises SimulatorError (at the first call) for a model that cannot be loaded or fails.
+    the same for the same seed and the same calls (other conversations in a call change them). A tokenizer's chat template is
+    used where it has one, else the conversation is written out in plain lines. Where a conversation is too long its oldest
+    turns are left out, never the system message. A text that `max_new_tokens` ended counts as far as it goes. Raises
+    SimulatorError (at the first call) for a model that cannot be loaded or fails.
     """
 
     def __init__(self, name_or_path: str | os.PathLike, device: str | None = None, dtype: str = "auto", max_new_tokens: int = 40,

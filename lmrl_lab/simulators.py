@@ -24,6 +24,7 @@ from lmrl_lab.chat import (
     SimulatorError,
     Transport,
     Usage,
+    clean,
     full_spec,
     spoken,
     transport,
@@ -82,11 +83,6 @@ def _built(spec: str) -> ModelSimulator:
     return ModelSimulator(transport(spec))
 
 
-def clean(text: str) -> str:
-    """What a model said without the thoughts that some write first, between <think> and </think>."""
-    return re.sub(r"<think>.*?(</think>|$)", "", text, flags=re.DOTALL).strip()
-
-
 def first_line(text: str, longest: int) -> str:
     """The first line that says something, without marks, quotes and "You:", cut at `longest` characters; "" for none."""
     lines = (_bare(line, _SPEAKER) for line in clean(text).replace("*", "").splitlines())
@@ -96,9 +92,10 @@ def first_line(text: str, longest: int) -> str:
 class ModelSimulator:
     """A language model in the role of the partner.
 
-    prompts_dir: a folder with prompts of your own, named as those in `lmrl_lab/prompts`. remember: so many answers are kept;
-    what was asked before, word for word, is not asked again (the model is greedy: it would say the same). max_chars: a
-    longer reply is cut.
+    prompts_dir: a folder with prompts of your own, named as those in `lmrl_lab/prompts`. remember: so many answers are kept,
+    or those of the last call that asked the model, if they are more. What was asked before, word for word, is not asked
+    again: a greedy model would say the same, and one with a temperature above 0 says the same while it is remembered, in
+    all games. max_chars: a longer reply is cut.
     """
 
     def __init__(self, transport: Transport, prompts_dir: str | os.PathLike | None = None, remember: int = 4096,
@@ -128,7 +125,7 @@ class ModelSimulator:
         for key, text in found.items():
             self._answers[key] = text
             self._answers.move_to_end(key)
-        while len(self._answers) > self.remember:
+        while new and len(self._answers) > max(self.remember, len(found)):  # what was asked ahead is read one by one: it stays
             self._answers.popitem(last=False)
         return [found[keys[request]] for request in requests]
 

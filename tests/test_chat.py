@@ -56,6 +56,8 @@ FAULTS = {
     "another schema": (Answer({"answer": 42}), "no chat completion"),
     "a choice without a message": (Answer({"choices": [{"index": 0}]}), "no chat completion"),
     "no text": (Answer(completion("", finish="length")), "no text (finish_reason: length)"),
+    "thoughts without an end": (Answer(completion("<think>Is it", finish="length")), "no text outside <think> (finish_reason: l"),
+    "thoughts alone": (Answer(completion("<think>Yes.</think>\n")), "no text outside <think> (finish_reason: stop)"),
     "429": (Answer({"error": {"message": "slow down"}}, 429), "429: slow down"),
     "408": (Answer({"error": {"message": "too late"}}, 408), "408"),
     "500": (Answer(b"", 500), "500"),
@@ -69,7 +71,8 @@ def test_a_fault_that_may_pass_is_tried_again_and_then_told(fault, said):
     quick = {"timeout": 0.2} if fault.delay else {}
     with ChatServer(fault, fault, "Fine.") as server:
         model = endpoint(server, retries=2, **quick)
-        assert model.complete(HELLO) == ["Fine."] and model.usage == Usage(3, 5, 2)
+        paid = 3 if said.startswith("no text") else 1  # tokens of an answer without text are spent too
+        assert model.complete(HELLO) == ["Fine."] and model.usage == Usage(3, 5 * paid, 2 * paid)
     with ChatServer(fault) as server:
         with pytest.raises(SimulatorError) as caught:
             endpoint(server, retries=2, **quick).complete(HELLO)
@@ -180,14 +183,21 @@ def test_the_key_is_sent_and_appears_nowhere(monkeypatch, caplog, tmp_path, capf
         policy = ChatPolicy("m", "wordle", base_url=server.url)
         rollout(policy, "wordle", [0], save_to=tmp_path / "games.jsonl")
     told += [(tmp_path / "games.jsonl").read_text(), policy.name, repr(policy), caplog.text, *capfd.readouterr()]
-    for strange in (f"sk-…{KEY}", f"sk\n{KEY}"):  # what no header may hold
+    for strange in (f"sk-…{KEY}", f"sk\n{KEY}", f"“{KEY}”"):  # what no header may hold
         monkeypatch.setenv("OPENAI_API_KEY", strange)
-        with ChatServer("Fine.") as server, pytest.raises(SimulatorError) as caught:
-            endpoint(server, retries=0).complete(HELLO)
+        with ChatServer("Fine.") as server, pytest.raises(SimulatorError, match="OPENAI_API_KEY holds a character") as caught:
+            endpoint(server).complete(HELLO)
         assert not server.requests
         told += [repr(caught.value), *traceback.format_exception(caught.value)]
     assert len(caplog.text) > 1000 and not [text for text in told if KEY in text]
     assert not [text for text in told if f"{KEY[:8]}***" in text], "a part of the key"
+
+
+def test_half_a_character_is_said_at_once():
+    with ChatServer("Fine.") as server:
+        with pytest.raises(SimulatorError, match=r"half a character.*\(tried once\)"):
+            endpoint(server).complete([conversation("s", ["\ud83d is it?"])])
+        assert not server.requests
 
 
 def test_a_key_is_needed_but_on_this_machine_and_a_new_one_counts_at_once(monkeypatch):
@@ -229,6 +239,7 @@ def test_a_spec_builds_the_same_again(name, url):
     again = transport(first.spec)
     assert (again.model, again.base_url, again.spec) == (name, url, first.spec)
     assert transport(f"transformers:{name}").spec == f"transformers:{name}" == LocalModel(name).spec
+    assert chat.full_spec(f"{first.spec}/") == chat.full_spec(first.spec) == first.spec
 
 
 def test_openai_s_own_address_is_not_in_the_spec(monkeypatch):

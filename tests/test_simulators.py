@@ -51,6 +51,17 @@ def test_the_same_spec_is_the_same_object_and_objects_pass():
     assert simulator("transformers:nowhere").spec == "transformers:nowhere"
 
 
+def test_a_spec_without_an_address_is_another_object_at_another_address(monkeypatch):
+    for port in (1, 2, 1):
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://localhost:{port}/v1/")
+        assert simulator("chat:m") is simulator(f"chat:m@http://localhost:{port}/v1")
+        assert simulator("chat:m").spec == f"chat:m@http://localhost:{port}/v1"
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://me:secret@localhost/v1")
+    with pytest.raises(ValueError, match="OPENAI_API_KEY") as caught:
+        simulator("chat:m")
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("spec", ["scriptet", "", "chat", "chat:", "transformers:", "gpt-4", 3, None, object()])
 def test_anything_else_is_an_error_that_lists_what_is_accepted(spec):
     with pytest.raises(ValueError) as caught:
@@ -95,6 +106,19 @@ def test_what_was_asked_before_is_not_asked_again():
     other = dataclasses.replace(PIANO, hidden=(("object", "Horse"),), turns=("Questions:", "a"))
     partner.replies([other])
     assert "Horse" in model.calls[-1][0][0]["content"], "another object is another question"
+
+
+def test_what_was_asked_ahead_is_paid_once_however_little_is_remembered():
+    model = Recorder(lambda asked: "No.")
+    partner = ModelSimulator(model, remember=2)
+    requests = [dataclasses.replace(PIANO, turns=("Questions:", question)) for question in "abcde"]
+    partner.replies(requests)
+    for request in requests:  # a step of five games
+        assert partner.replies([request]) == ["No."]
+    assert len(model.calls) == 1
+    partner.replies([PIANO])
+    partner.replies(requests[:1])
+    assert len(model.calls) == 3, "then it is forgotten"
 
 
 def test_prompts_of_one_s_own(tmp_path):
