@@ -140,7 +140,7 @@ def _evaluate(options) -> int:
         raise KeyboardInterrupt(f"the finished games are kept in {file}; the same with --resume goes on from there" if as_played
                                 else "no game is kept; --save-episodes FILE.jsonl keeps those that are finished") from None
     print(result)
-    if (Path(options.agent) / "config.json").exists():
+    if (Path(options.agent) / "config.json").exists() and not keywords:  # a run folder holds the score of the usual game
         write_atomically(Path(options.agent) / "score.json", result.to_json())
     if file and not as_played:
         write_episodes(file, episodes)
