@@ -143,6 +143,8 @@ class TaskCard:
 
     def references_with(self, keywords: Mapping[str, object]) -> References | None:
         """The references of the game that these `make` keywords give; None where nobody computed any."""
+        if not keywords:
+            return self.references
         usual = inspect.signature(self.env).parameters
         changed = {name: value for name, value in keywords.items() if name not in usual or value != usual[name].default}
         return self.other_references.get(tuple(sorted(changed.items()))) if changed else self.references

@@ -25,19 +25,15 @@ NEAR = 0.4  # see `Phrases`: questions vary more here, and have fewer kinds to b
 def oracle() -> Oracle:
     """The table, read once."""
     cities, kinds = rows("guess_my_city_cities"), rows("guess_my_city_kinds")
-    number = {row["kind"]: n for n, row in enumerate(kinds)}
+    names = [row["kind"] for row in kinds]
 
-    @functools.lru_cache(maxsize=1)
     def phrases() -> Phrases:
         return Phrases({row["kind"]: [row["question"], *texts(row["phrasings"])] for row in kinds}, near=NEAR,
                        others=[row["question"] for row in rows("guess_my_city_other")])
 
-    def find(text: str) -> tuple[int, bool] | None:
-        found = phrases().find(text)
-        return found and (number[found.key], False)
-
     return Oracle("city", [tuple(row["city"].split(";")) for row in cities], [row["question"] for row in kinds],
-                  [[row[kind] for row in cities] for kind in number], find, "Is it {}?".format)
+                  [[row[kind] for row in cities] for kind in names],
+                  guessing.finder(names, phrases, opposites=False), "Is it {}?".format)
 
 
 class GuessMyCityEnv(GuessingEnv):

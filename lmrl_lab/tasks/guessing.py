@@ -17,7 +17,7 @@ from lmrl_lab.episode import Episode, Turn
 from lmrl_lab.policies import MixedPolicy, ScriptedPolicy, played
 from lmrl_lab.simulators import Request, Simulator
 from lmrl_lab.simulators import simulator as _simulator
-from lmrl_lab.tasks.phrases import plain
+from lmrl_lab.tasks.phrases import Phrases, plain
 
 QUESTIONS = 20
 YES, NO, WHAT = "Yes.", "No.", "I do not understand."
@@ -61,6 +61,19 @@ class Oracle:
             return row, self.answers[row]
         found = self._find(text)
         return found and (found[0], (self._opposite if found[1] else self.answers)[found[0]])
+
+
+def finder(keys: Sequence[str], phrases: Callable[[], Phrases],
+           opposites: bool = True) -> Callable[[str], tuple[int, bool] | None]:
+    """An oracle's `find` for questions with these keys, in their order; the phrasings are made when a text first needs them.
+    opposites: whether a text may ask for the opposite; an open question has none."""
+    number, phrases = {key: n for n, key in enumerate(keys)}, functools.lru_cache(maxsize=1)(phrases)
+
+    def find(text: str) -> tuple[int, bool] | None:
+        found = phrases().find(text)
+        return found and (number[found.key], opposites and found.negated)
+
+    return find
 
 
 class GuessingEnv(TextEnv):
@@ -165,10 +178,10 @@ class Asker(ScriptedPolicy):
         draw = rng.random() if self.stray or self.hasty else 1.0
         if draw >= self.stray + self.hasty:
             best = best_row(self.oracle, fits)
-            if best not in memory["asked"]:
+            if best not in memory["asked"]:  # else it was answered against the table: what is new is asked
                 return best
-            draw = 0.0  # it was answered against the table: ask what is new
-        rows = [row for row in range(questions) if row not in memory["asked"]] if draw < self.stray or not draw else []
+        hasty = self.stray <= draw < self.stray + self.hasty
+        rows = [] if hasty else [row for row in range(questions) if row not in memory["asked"]]
         rows = rows or [questions + n for n in members(fits)]
         return rows[rng.integers(len(rows))]
 
@@ -234,7 +247,7 @@ def episodes(env: GuessingEnv, policy, size: int, seed: int) -> Iterator[Episode
 
 def model_text(oracle: Oracle, turns: Sequence[Turn]) -> list[str]:
     """The same turns as a tiny model reads them: any wording as the question it comes to, and each yes or no together with
-    what it was an answer to. "Would it swim?", "No." -> "Can it swim?", "no: Can it swim?"."""
+    what it was an answer to. "Would it swim?", "No." -> "Can it swim?", "No. Can it swim?"."""
     out, asked = [], None
     for turn in turns:
         if turn.is_action:

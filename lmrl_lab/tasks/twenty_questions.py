@@ -31,20 +31,16 @@ def guess(name: str) -> str:
 def oracle() -> Oracle:
     """The table, read once."""
     facts, attributes = rows("twenty_questions_facts"), rows("twenty_questions_attributes")
-    number = {row["attribute"]: n for n, row in enumerate(attributes)}
+    names = [row["attribute"] for row in attributes]
 
-    @functools.lru_cache(maxsize=1)
     def phrases() -> Phrases:
         return Phrases({row["attribute"]: [row["question"], *texts(row["phrasings"])] for row in attributes},
                        {row["attribute"]: texts(row["opposites"]) for row in attributes},
                        others=[row["question"] for row in rows("twenty_questions_other")])
 
-    def find(text: str) -> tuple[int, bool] | None:
-        found = phrases().find(text)
-        return found and (number[found.key], found.negated)
-
     return Oracle("object", [tuple(row["object"].split(";")) for row in facts], [row["question"] for row in attributes],
-                  [[YES if row[name] == "1" else NO for row in facts] for name in number], find, guess)
+                  [[YES if row[name] == "1" else NO for row in facts] for name in names],
+                  guessing.finder(names, phrases), guess)
 
 
 class TwentyQuestionsEnv(GuessingEnv):
