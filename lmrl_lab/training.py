@@ -116,7 +116,7 @@ def fit(networks: torch.nn.Module, loss: Loss, rows: Sequence[Row], config: Trai
                                   fused=True)  # a quarter of the time of the default on tiny models
     module, optimizer = accelerator.prepare(_WithLoss(networks, loss).train(), optimizer)
     history, first, tokens = [], 0, 0.0
-    with few_threads(networks), seeded(seed), _no_interrupt() as interrupted:
+    with few_threads(networks), seeded(seed), no_interrupt() as interrupted:
         if resume and folder is not None and (folder / "checkpoint.pt").exists():
             state = _load_checkpoint(folder / "checkpoint.pt", identity)
             accelerator.unwrap_model(module).load_state_dict(state["networks"])
@@ -256,7 +256,7 @@ def _load_checkpoint(path: Path, identity: dict) -> dict:
 
 
 @contextmanager
-def _no_interrupt():
+def no_interrupt():
     """Ctrl-C sets an event instead of breaking a step in the middle; a second one breaks at once."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():

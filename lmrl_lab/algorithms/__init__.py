@@ -23,8 +23,9 @@ ALGORITHMS = {
     "filtered_bc": ("lmrl_lab.algorithms.bc", "FilteredBCConfig", "train_filtered_bc"),
     "mc": ("lmrl_lab.algorithms.mc", "MCConfig", "train_mc"),
     "ilql": ("lmrl_lab.algorithms.ilql", "ILQLConfig", "train_ilql"),
+    "ppo": ("lmrl_lab.algorithms.ppo", "PPOConfig", "train_ppo"),
 }
-FROM_BC = ("mc", "ilql")  # start from a cloned agent instead of a network
+FROM_BC = ("mc", "ilql", "ppo")  # start from a cloned agent instead of a network
 
 
 def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, seed: int = 0, init=None,
@@ -34,8 +35,8 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
           probe: Callable[[object], dict[str, float]] | None = None, probe_every: int = 100, **settings):
     """Train an agent on Episodes.
 
-    episodes: the data; None generates the task's behaviour data with seed 0. init: the cloned agent that MC and ILQL start
-    from; None trains BC first, and its seconds are counted. model: a folder or hub name of a causal language model; None
+    episodes: the data; None generates the task's behaviour data with seed 0. init: the cloned agent that all but BC and
+    filtered BC start from; None trains BC first, and its seconds are counted. model: a folder or hub name of a causal language model; None
     makes a tiny GPT-2 from nothing. context: what the agent sees; None: the card's default.
     out: a run folder (config.json, history.csv, checkpoint.pt, agent/; bc/ is the run of BC before); resume: go on from its
     checkpoint. live: draw the learning curve while it grows. probe: `probe(agent) -> {name: number}` is asked every
@@ -71,8 +72,7 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
     else:
         if init is None:
             init = train("bc", task, episodes, seed=seed, model=model, context=context, out=folder and folder / "bc",
-                         resume=resume, live=live, callback=callback, steps=config.bc_steps, log_every=config.log_every,
-                         checkpoint_every=config.checkpoint_every)
+                         resume=resume, live=live, callback=callback, **config.cloning())
             told["spent"] = float(init.history["seconds"].iloc[-1])
         begin = (init,)
     curve = None

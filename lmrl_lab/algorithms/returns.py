@@ -37,6 +37,10 @@ class ValueConfig(TrainConfig):
         if self.cql < 0 or not self.reward_scale > 0:
             raise ValueError(f"cql is at least 0 and reward_scale above 0, not {self.cql!r} and {self.reward_scale!r}")
 
+    def cloning(self) -> dict:
+        """Settings of the behaviour cloning before, where no agent to start from is given."""
+        return {"steps": self.bc_steps, "log_every": self.log_every, "checkpoint_every": self.checkpoint_every}
+
 
 def taken(q: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """(..., N, V) values and (N,) tokens -> (..., N): the values of the tokens that were taken."""

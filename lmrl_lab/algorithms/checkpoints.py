@@ -1,0 +1,40 @@
+"""Checkpoints that are folders: sealed when they are whole, so that a cut one is never gone on from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from lmrl_lab.files import write_atomically
+
+SEAL = "whole.json"
+
+
+def seal(folder: Path) -> None:
+    """Write down the files of a finished checkpoint and their hashes."""
+    write_atomically(folder / SEAL, json.dumps(_hashes(folder), indent=1))
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest whole `checkpoint-N` in a run's folder; None where there is none yet.
+
+    Raises ValueError where a file of it was changed or cut after it had been sealed.
+    """
+    whole = [path for path in folder.glob("checkpoint-*") if (path / SEAL).exists()]
+    if not whole:
+        return None
+    newest = max(whole, key=lambda path: int(path.name.split("-")[1]))
+    wanted = json.loads((newest / SEAL).read_text())
+    for name, digest in _hashes(newest).items():
+        if wanted.pop(name, digest) != digest:
+            raise ValueError(f"{newest} was changed or cut: {name} is not the file that was saved; remove the folder to go on from "
+                             "the checkpoint before")
+    if wanted:
+        raise ValueError(f"{newest} is not whole: {min(wanted)} is missing; remove the folder to go on from the checkpoint before")
+    return newest
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.rglob("*")) if path.is_file() and path.name != SEAL}
