@@ -207,7 +207,7 @@ class Agent:
     """A causal language model as a Policy, guided by values if it has any.
 
     policy_model: the network. codec: how turns are spelled in its tokens. task: the id it was trained for.
-    context: "turn", a number of earlier turns, or "episode". value_model: Q (and V) of the same tokens, or None.
+    context: "turn", a number of earlier turns, or "episode". value_model: Q or V (or both) of the same tokens, or None.
     `last_choices` holds, a row, the token ids of the last action and their log-probabilities under the distribution they
     were drawn from (greedy: at temperature 1).
     """
@@ -217,13 +217,18 @@ class Agent:
         check_trunk_and_head(policy_model.eval())
         self.policy_model, self.value_model, self.codec, self.task = policy_model, value_model and value_model.eval(), codec, task
         self.context, self.decoding, self.name = check_context(context), decoding or Decoding(), name
-        if self.decoding.beta and value_model is None:
-            raise ValueError("beta guides by values, and this agent has none (train it with mc or ilql)")
+        if self.decoding.beta and not self.has_q:
+            raise ValueError("beta guides by Q, and this agent has none (train it with mc or ilql)")
 
     def with_decoding(self, **changes) -> Agent:
         """The same networks under another way to draw: `agent.with_decoding(temperature=0)`."""
         return type(self)(self.policy_model, self.codec, self.task, self.context, replace(self.decoding, **changes), self.name,
                           self.value_model)
+
+    @property
+    def has_q(self) -> bool:
+        """Whether its values have Q heads; those of PPO have V alone."""
+        return self.value_model is not None and len(self.value_model.q) > 0
 
     def fingerprint(self) -> str:
         """A hash of the policy's and the values' weights: which agent this is."""
@@ -239,7 +244,7 @@ class Agent:
         return {"weights": self.fingerprint(), "context": self.context, **asdict(self.decoding)}
 
     def _new_session(self, rows: int, with_values: bool = False) -> Session:
-        values = self.value_model if self.decoding.beta or with_values else None
+        values = self.value_model if self.decoding.beta or (with_values and self.has_q) else None
         return Session(self.policy_model, rows, values, self.decoding)
 
     # ------------------------------------------------------------------------------------------ playing

@@ -31,7 +31,8 @@ class TokenReport:
     nats), disagree (bool: the likeliest tokens of the two differ), and from a value model, in task units: q (the smallest
     Q head), v (the V head or, without one, the guided policy's expectation of Q), advantage (q - v).
 
-    Without a value model q, v and advantage are NaN, guided is policy, and the return is not discounted.
+    Without a value model q, v and advantage are NaN, guided is policy, and the return is not discounted; with V alone (PPO) q and
+    advantage are NaN.
     """
 
     def __init__(self, agent: Agent, episode: Episode):
@@ -106,7 +107,7 @@ def state_values(agent: Agent, contexts: Sequence[Sequence[Turn]]) -> np.ndarray
     The V head or, without one, the guided policy's expectation of Q. Transcripts are read as text, in the agent's context.
     """
     if agent.value_model is None:
-        raise ValueError("this agent has no values (train it with mc or ilql)")
+        raise ValueError("this agent has no values (train it with mc, ilql or ppo)")
     if any(not turns or turns[-1].is_action for turns in contexts):
         raise ValueError("a state is a transcript that ends with an observation")
     windows = [agent._window([Turn(turn.text, turn.is_action) for turn in turns]) for turns in contexts]
@@ -132,6 +133,8 @@ def _minds(agent: Agent, hidden: list[torch.Tensor]) -> tuple[torch.Tensor, torc
     if agent.value_model is None:
         unknown = torch.full_like(policy, torch.nan)
         return policy, policy, unknown, unknown[:, 0]
+    if not agent.has_q:
+        return policy, policy, torch.full_like(policy, torch.nan), agent.value_model.state_value(hidden[1]).float()
     q = agent.value_model.min_q(hidden[1]).float()
     guided = torch.log_softmax(agent.decoding.guided(logits, q), -1)
     v = (guided.exp() * q).sum(-1) if agent.value_model.v is None else agent.value_model.state_value(hidden[1]).float()

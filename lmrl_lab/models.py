@@ -157,7 +157,7 @@ def ends(windows: Sequence[Sequence[int]], model: PreTrainedModel) -> tuple[dict
 
 
 class ValueNetwork(torch.nn.Module):
-    """Q heads over the vocabulary and, if asked, a V head, on a trunk of their own.
+    """Q heads over the vocabulary and, if asked, a V head, on a trunk of their own (PPO: V alone, on the policy's trunk).
 
     body: the trunk, (B, T) ids -> (B, T, width); it is kept, not copied. parts: of the tokens, for Q heads that know them, see
     `heads`. All values begin at 0. Inside, values are rewards times `reward_scale`; `min_q` and `state_value`

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 from lmrl_lab.files import write_atomically
@@ -11,9 +12,15 @@ from lmrl_lab.files import write_atomically
 SEAL = "whole.json"
 
 
-def seal(folder: Path) -> None:
-    """Write down the files of a finished checkpoint and their hashes."""
+def seal(folder: Path, keep: int = 2) -> None:
+    """Write down the files of a finished `checkpoint-N` and their hashes; of older ones beside it, `keep - 1` stay."""
     write_atomically(folder / SEAL, json.dumps(_hashes(folder), indent=1))
+    for old in sorted(folder.parent.glob("checkpoint-*"), key=_number)[:-keep]:
+        shutil.rmtree(old)
+
+
+def _number(folder: Path) -> int:
+    return int(folder.name.split("-")[1])
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -24,14 +31,12 @@ def newest_checkpoint(folder: Path) -> Path | None:
     whole = [path for path in folder.glob("checkpoint-*") if (path / SEAL).exists()]
     if not whole:
         return None
-    newest = max(whole, key=lambda path: int(path.name.split("-")[1]))
-    wanted = json.loads((newest / SEAL).read_text())
-    for name, digest in _hashes(newest).items():
-        if wanted.pop(name, digest) != digest:
-            raise ValueError(f"{newest} was changed or cut: {name} is not the file that was saved; remove the folder to go on from "
-                             "the checkpoint before")
-    if wanted:
-        raise ValueError(f"{newest} is not whole: {min(wanted)} is missing; remove the folder to go on from the checkpoint before")
+    newest = max(whole, key=_number)
+    wanted, found = json.loads((newest / SEAL).read_text()), _hashes(newest)
+    for name, digest in wanted.items():
+        if found.get(name) != digest:
+            raise ValueError(f"{newest} was changed or cut: {name} is not the file that was saved; remove the folder to go on "
+                             "from the checkpoint before")
     return newest
 
 

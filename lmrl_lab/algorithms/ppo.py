@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import os
+import shutil
 import tempfile
 import time
 import warnings
@@ -34,7 +35,7 @@ from lmrl_lab.algorithms.online import OnlineConfig, collect, game_seeds
 from lmrl_lab.episode import Episode
 from lmrl_lab.files import write_atomically
 from lmrl_lab.heads import value_head
-from lmrl_lab.models import ValueNetwork, few_threads, head, read, seeded, trunk
+from lmrl_lab.models import ValueNetwork, few_threads, head, read, save_weights, seeded, trunk
 from lmrl_lab.tokens import Row, Steps, TokenBatch, collate, make_rows, pack
 from lmrl_lab.training import batch_indices, check_length, no_interrupt, processes
 
@@ -55,7 +56,7 @@ class PPOConfig(OnlineConfig):
     bc_coef: float = 0.0  # weight of a BC loss on the offline data: the paper's cure for policies that unlearn
     bc_batch_size: int = 32  # rows of that data a gradient step
     reward_scale: float = 0.1  # the networks see rewards times this
-    whiten_floor: float = 0.0  # least standard deviation that advantages are divided by, in scaled rewards
+    whiten_floor: float = 0.3  # advantages are divided by at least this share of the run's largest standard deviation so far
 
     def __post_init__(self):
         super().__post_init__()
@@ -98,7 +99,8 @@ def gae(rewards: torch.Tensor, values: torch.Tensor, next_values: torch.Tensor, 
 def whitened(advantages: torch.Tensor, mean: float, variance: float, floor: float = 0.0) -> torch.Tensor:
     """(N,) (A - mean) / sqrt(variance), in which a standard deviation below `floor` counts as `floor`.
 
-    With a floor of 0 advantages that are nearly equal are blown up to the same size as telling ones.
+    With a floor of 0, advantages that are all but equal, as those of a policy that has found the best way, are blown up to the
+    size of telling ones: noise then moves the policy as far as a lesson does.
     """
     return (advantages - mean) / (max(variance, floor**2) + 1e-8) ** 0.5
 
@@ -128,6 +130,11 @@ def ppo_loss(logprobs: torch.Tensor, old_logprobs: torch.Tensor, advantages: tor
 
 
 # ------------------------------------------------------------------------------------------------------- the networks
+
+COLUMNS = ("step", "loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "bc_loss", "grad_norm",
+           "mean_return", "success_rate", "kl", "advantage_std", "value_error", "learning_rate", "episodes", "tokens",
+           "rollout_seconds", "scoring_seconds", "update_seconds", "seconds")  # of the history, see MultiTurnPPOTrainer
+
 
 class _Critic(torch.nn.Module):
     """A value head that stands on the policy's trunk, in the shape in which TRL asks for a value model."""
@@ -199,8 +206,8 @@ class MultiTurnPPOTrainer(trl_ppo.PPOTrainer):
         group = processes()
         share, rest = divmod(config.episodes_per_update, group.num_processes)
         if rest or share % config.num_mini_batches:
-            raise ValueError(f"{config.episodes_per_update} games a round cannot be shared by {group.num_processes} processes with "
-                             f"{config.num_mini_batches} mini-batches each")
+            raise ValueError(f"{config.episodes_per_update} games a round cannot be shared by {group.num_processes} processes "
+                             f"with {config.num_mini_batches} mini-batches each")
         policy = copy.deepcopy(init.policy_model).requires_grad_(True)
         with seeded(seed):
             critic = _Critic(policy)
@@ -217,13 +224,12 @@ class MultiTurnPPOTrainer(trl_ppo.PPOTrainer):
         games = [{"seed": i} for i in range(config.episodes_per_update)]  # our loop draws its own; TRL wants a data set
         with seeded(seed), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # names that TRL still uses and transformers is about to rename
-            super().__init__(trl_ppo.PPOConfig(**told), init.codec.tokenizer, policy, init.policy_model, torch.nn.Identity(), games, critic,
-                             data_collator=list, eval_dataset=games, callbacks=callbacks)
+            super().__init__(trl_ppo.PPOConfig(**told), init.codec.tokenizer, policy, init.policy_model, torch.nn.Identity(),
+                             games, critic, data_collator=list, eval_dataset=games, callbacks=callbacks)
         self.remove_callback(transformers.PrinterCallback)
-        self._init = init
-        self.agent = Agent(policy, init.codec, init.task, init.context, Decoding(), "PPO",
-                           ValueNetwork(trunk(policy), policy.config.vocab_size, 0, True, config.reward_scale, config.gamma))
-        self.agent.value_model.v = critic.score
+        values = ValueNetwork(trunk(policy), policy.config.vocab_size, 0, False, config.reward_scale, config.gamma)
+        values.v = critic.score
+        self.agent = Agent(policy, init.codec, init.task, init.context, Decoding(), "PPO", values)
         self.history = pd.DataFrame()
 
     def create_optimizer_and_scheduler(self, num_training_steps: int) -> None:
@@ -265,20 +271,24 @@ class MultiTurnPPOTrainer(trl_ppo.PPOTrainer):
         values, following = torch.cat(games.values), torch.cat(following)
         advantages = gae(torch.cat(rewards), values, following, last, gamma=config.gamma, lam=config.lam)
         returns, kl = advantages + values, torch.cat(kl)
-        error = returns - values
-        mean_return = [episode.total_return for episode in episodes]
-        # one exchange between the processes for all sums
-        sums = torch.stack([torch.ones_like(kl).sum(), advantages.sum(), (advantages**2).sum(), kl.sum(), returns.sum(),
-                            (returns**2).sum(), (error**2).sum(), error.sum(), kl.new_tensor(float(len(episodes))),
-                            kl.new_tensor(float(sum(mean_return))), kl.new_tensor(float(sum(e.success for e in episodes)))]).double()
-        n, a, a2, kl, r, r2, e2, e, played, total, won = self.accelerator.reduce(sums, "sum").tolist()
-        variance = (a2 - a * a / n) / max(n - 1, 1)
-        games.advantages = list(whitened(advantages, a / n, variance, config.whiten_floor).split(counts.tolist()))
-        games.returns = list(returns.split(counts.tolist()))
-        spread = max(r2 / n - (r / n) ** 2, 1e-12)
-        return games, {"mean_return": total / played, "success_rate": won / played, "kl": kl / n,
-                       "advantage_std": max(variance, 0.0) ** 0.5, "value_error": (e2 / n - (e / n) ** 2) / spread,
-                       "tokens": n}
+        total = self._sum({
+            "n": torch.ones_like(kl), "advantage": advantages, "advantage2": advantages**2, "kl": kl, "return": returns,
+            "return2": returns**2, "error": returns - values, "error2": (returns - values) ** 2, "games": [1.0] * len(episodes),
+            "earned": [episode.total_return for episode in episodes], "won": [float(episode.success) for episode in episodes]})
+        n = total["n"]
+        variance = max(total["advantage2"] - total["advantage"] ** 2 / n, 0.0) / max(n - 1, 1)
+        widest = max([variance**0.5, *(row["advantage_std"] for row in self.state.log_history)])
+        advantages = whitened(advantages, total["advantage"] / n, variance, config.whiten_floor * widest)
+        games.advantages, games.returns = list(advantages.split(counts.tolist())), list(returns.split(counts.tolist()))
+        spread, error = (total[f"{x}2"] / n - (total[x] / n) ** 2 for x in ("return", "error"))
+        return games, {"mean_return": total["earned"] / total["games"], "success_rate": total["won"] / total["games"],
+                       "kl": total["kl"] / n, "advantage_std": variance**0.5,
+                       "value_error": error / max(spread, 1e-12), "tokens": n}
+
+    def _sum(self, numbers: dict[str, torch.Tensor | list[float]]) -> dict[str, float]:
+        """The sum of each over all processes, in one exchange."""
+        sums = torch.stack([torch.as_tensor(x, dtype=torch.float64).sum().to(self.accelerator.device) for x in numbers.values()])
+        return dict(zip(numbers, self.accelerator.reduce(sums, "sum").tolist(), strict=True))
 
     def learn(self, games: _Games, update: int) -> dict[str, float]:
         """The gradient steps of a round; the means of what they log."""
@@ -380,26 +390,33 @@ class MultiTurnPPOTrainer(trl_ppo.PPOTrainer):
                 if self.control.should_training_stop:
                     break
             self.control = self.callback_handler.on_train_end(self.args, self.state, self.control)
-        self.history = pd.DataFrame([{"step": row["step"], **row} for row in self.state.log_history]).drop(
-            columns="epoch", errors="ignore")
-        self.agent.history = self.history
+        self.history = self.agent.history = self._frame()
 
     # --------------------------------------------------------------------------------------------- saving
 
-    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """As TRL's, and the critic, which TRL forgets."""
-        super().save_model(output_dir, _internal_call)
+    def save_model(self, output_dir: str | os.PathLike | None = None, _internal_call: bool = False) -> None:
+        """The policy in transformers' files, which `from_pretrained` reads, and the critic, which TRL forgets, beside it."""
+        folder = Path(output_dir or self.args.output_dir)
         if self.args.should_save:
-            torch.save(self.value_model.score.state_dict(), Path(output_dir or self.args.output_dir) / "critic.pt")
+            save_weights(folder, self.policy_model, self.agent.codec)
+            torch.save(self.value_model.score.state_dict(), folder / "critic.pt")
 
     def _save_checkpoint(self, model: torch.nn.Module, trial) -> None:
-        """Transformers' checkpoint, sealed when it is whole; history.csv beside it."""
-        super(trl_ppo.PPOTrainer, self)._save_checkpoint(model, trial)  # TRL's own would write a card for the hub first
-        self.accelerator.wait_for_everyone()
+        """A folder as transformers makes them, sealed when it is whole; the two newest are kept. history.csv beside it."""
         if self.args.should_save:
-            seal(self.folder / f"checkpoint-{self.state.global_step}")
-            frame = pd.DataFrame(self.state.log_history).drop(columns="epoch", errors="ignore")
-            write_atomically(self.folder / "history.csv", frame.to_csv(index=False))
+            folder = self.folder / f"checkpoint-{self.state.global_step}"
+            shutil.rmtree(folder, ignore_errors=True)
+            self.save_model(folder)
+            torch.save(self.optimizer.state_dict(), folder / "optimizer.pt")
+            torch.save(self.lr_scheduler.state_dict(), folder / "scheduler.pt")
+            self.state.save_to_json(str(folder / "trainer_state.json"))
+            seal(folder)
+            write_atomically(self.folder / "history.csv", self._frame().to_csv(index=False))
+
+    def _frame(self) -> pd.DataFrame:
+        """The history so far."""
+        frame = pd.DataFrame(self.state.log_history)
+        return frame[[name for name in COLUMNS if name in frame] + sorted(set(frame) - {*COLUMNS, "epoch"})]
 
     def _restore(self, folder: Path | None) -> None:
         """Go back to a checkpoint; None, where a run stopped before its first one, is the beginning."""
@@ -408,7 +425,9 @@ class MultiTurnPPOTrainer(trl_ppo.PPOTrainer):
         weights = type(self.policy_model).from_pretrained(folder, dtype=torch.float32).state_dict()
         self.policy_model.load_state_dict(weights)
         self.value_model.score.load_state_dict(torch.load(folder / "critic.pt", weights_only=True))
-        self._load_optimizer_and_scheduler(str(folder))
+        for name in ("optimizer", "scheduler"):
+            part = self.optimizer if name == "optimizer" else self.lr_scheduler
+            part.load_state_dict(torch.load(folder / f"{name}.pt", weights_only=True))
         state = type(self.state).load_from_json(str(folder / "trainer_state.json"))
         for name in ("global_step", "episode", "epoch", "log_history"):
             setattr(self.state, name, getattr(state, name))
@@ -434,8 +453,8 @@ class _Tell(TrainerCallback):
             self.callback(row, state.log_history)
 
 
-def train_ppo(task: str, episodes: list[Episode], init: Agent, config: PPOConfig, seed: int = 0, folder=None, resume: bool = False,
-              callback: Callable | None = None, probe: Callable | None = None, probe_every: int = 100,
+def train_ppo(task: str, episodes: list[Episode], init: Agent, config: PPOConfig, seed: int = 0, folder=None,
+              resume: bool = False, callback: Callable | None = None, probe: Callable | None = None, probe_every: int = 100,
               spent: float = 0.0) -> Agent:
     """PPO from a cloned agent; `episodes` are read for the BC loss only (`bc_coef` above 0)."""
     rows = make_rows(episodes, init.codec, init.context, next_state=False) if config.bc_coef else []

@@ -44,8 +44,8 @@ class Inspector:
     # ------------------------------------------------------------------------------------------ controls
 
     def _build(self, colour: str) -> None:
-        has = {"q": self.agent.value_model is not None, "policy": True, "guided": self.beta > 0}
-        has |= {"v": has["q"], "advantage": has["q"], "kl": has["guided"]}
+        has = {"q": self.agent.has_q, "v": self.agent.value_model is not None, "policy": True, "guided": self.beta > 0}
+        has |= {"advantage": has["q"], "kl": has["guided"]}
         words = {"description_width": "initial"}
         self.colour = widgets.Dropdown(options=[(name, key) for key, name in draw_tokens.MEASURES.items() if has[key]],
                                        value=colour if has[colour] else "policy", description="Colour:", style=words,
@@ -104,9 +104,11 @@ class Inspector:
                 f"{draw_tokens.percent(row['policy'])}")
         if self.beta:
             said += f", guided {draw_tokens.percent(row['guided'])}"
-        if self.agent.value_model is not None:
+        if self.agent.has_q:
             said += f"; Q {draw.number(row['q'])}, V {draw.number(row['v'])}, advantage " + draw_tokens.measure(
                 row["advantage"], "advantage")
+        elif self.agent.value_model is not None:
+            said += f"; V {draw.number(row['v'])}"
         until = " until the game was cut" if self.episode.truncated else ""
         return f"{said}; return that followed{until} {draw.number(row['return_to_go'])}"
 
