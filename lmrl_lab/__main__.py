@@ -1,4 +1,4 @@
-"""The command line: `python -m lmrl_lab generate|train|evaluate|doctor`, the same verbs as in a notebook."""
+"""The command line: `python -m lmrl_lab generate|train|evaluate|benchmark|doctor`, the same verbs as in a notebook."""
 
 from __future__ import annotations
 
@@ -62,6 +62,21 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--simulator", metavar="SPEC", help="who is the partner in a dialogue: chat:MODEL[@URL] or transformers:PATH")
     p.add_argument("--save-episodes", type=Path, metavar="FILE", help="a .jsonl file keeps each game as soon as it is finished")
     p.add_argument("--resume", action="store_true", help="go on with the games of that file")
+
+    p = verbs.add_parser("benchmark", help="train and evaluate every algorithm on every task and seed, and write the table; "
+                                           "the same command goes on where it was stopped")
+    p.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all")
+    p.add_argument("--algorithms", nargs="+", metavar="ALGORITHM", help="default: all that train")
+    p.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="SEED", help="default: 0 1 2")
+    p.add_argument("--episodes", type=int, help="games of an evaluation (default: the task's own number)")
+    p.add_argument("--set", type=_setting, action="append", default=[], metavar="ALGORITHM.NAME=VALUE", dest="settings",
+                   help="a setting of an algorithm on all tasks, say ppo.updates=5; may be repeated")
+    p.add_argument("--few-shot", metavar="SPEC", help="a language model that plays too: chat:MODEL[@URL] or transformers:PATH")
+    p.add_argument("--examples", type=int, default=0, metavar="K", help="good games that it is shown (default: 0)")
+    p.add_argument("--shard", default="1/1", metavar="I/N", help="only the I-th of N parts; they may run at the same time")
+    p.add_argument("--out", type=Path, default=Path("runs/benchmark"), metavar="DIR", help="default: runs/benchmark")
+    p.add_argument("--csv", type=Path, metavar="FILE", help="the table, beside it FILE_table (default: DIR/benchmark.csv)")
+    p.add_argument("--list", action="store_true", help="say what is done, and run nothing")
 
     verbs.add_parser("doctor", help="versions, device, and what is missing")
     return top
@@ -175,6 +190,33 @@ def _player(options) -> tuple:
     if changes:
         raise ValueError("--temperature, --beta, --min-p and --legal-only are for agents, not for scripted policies")
     return options.agent, task
+
+
+def _benchmark(options) -> int:
+    import torch
+
+    from lmrl_lab.benchmark import Benchmark, read_shard
+    torch.set_num_threads(1)  # what runs beside it counts on that, and seconds are comparable
+    settings: dict[str, dict] = {}
+    for name, value in options.settings:
+        algorithm, dot, setting = name.partition(".")
+        if not dot:
+            raise ValueError(f"'{name}' is not ALGORITHM.NAME: a setting belongs to an algorithm, say ppo.updates=5")
+        settings.setdefault(algorithm, {})[setting] = value
+    shard = read_shard(options.shard)
+    benchmark = Benchmark(options.out, options.tasks, options.algorithms, options.seeds, options.episodes, settings,
+                          options.few_shot, options.examples)
+    if options.list:
+        print("\n".join(benchmark.listed(shard)))
+        return 0
+    try:
+        failed = benchmark.run(shard, options.csv, tell=lambda line: print(line, flush=True))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the same command goes on from here") from None
+    print(benchmark.summary())
+    for line in failed:
+        print(f"error: {line}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _doctor(options) -> int:

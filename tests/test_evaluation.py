@@ -7,7 +7,7 @@ import pytest
 
 import lmrl_lab as lab
 from lmrl_lab.episode import Episode, Turn
-from lmrl_lab.evaluation import Score, bootstrap_interval, score
+from lmrl_lab.evaluation import Score, bootstrap_interval, interval_over_seeds, score
 from lmrl_lab.policies import MixedPolicy, RandomPolicy
 from lmrl_lab.tasks import maze as m
 
@@ -107,3 +107,45 @@ def test_a_mixed_policy_plays_one_of_its_policies_a_game():
 
 def test_a_score_is_a_record():
     assert Score.__dataclass_params__.frozen
+
+
+def test_the_interval_over_one_seed_is_that_over_its_games():
+    values, groups = list(np.random.default_rng(0).exponential(size=50)), [0, 1] * 25
+    assert interval_over_seeds([values]) == bootstrap_interval(values)
+    assert interval_over_seeds([values], groups=[groups], seed=3, level=0.8) == bootstrap_interval(
+        values, groups=groups, seed=3, level=0.8)
+
+
+def test_the_interval_over_seeds_by_hand():
+    # three seeds whose games are all alike: of 27 draws one (3.7% > 2.5%) holds the lowest three times, one the highest
+    assert interval_over_seeds([[0.0] * 20, [1.0] * 20, [5.0] * 20]) == (0, 5)
+    # at 90% and two seeds: a quarter of the draws each, so the same; at 40%: half of the draws hold both
+    assert interval_over_seeds([[0.0], [4.0]], level=0.9) == (0, 4)
+    assert interval_over_seeds([[0.0], [4.0]], level=0.4) == (2, 2)
+    # seeds count the same, however many games each has
+    assert interval_over_seeds([[0.0] * 90, [4.0]], level=0.4) == (2, 2)
+    # games of fixed starts are drawn within their starts, seed by seed: nothing is left to chance here
+    assert interval_over_seeds([[0.0, 10.0], [10.0, 0.0]], groups=[[0, 1], [1, 0]]) == (5, 5)
+    assert interval_over_seeds([[0.0, 10.0] * 8, [10.0, 0.0] * 8], groups=[None, [1, 0] * 8])[0] < 5
+    for nothing in ([], [[1.0], []]):
+        with pytest.raises(ValueError, match="nothing"):
+            interval_over_seeds(nothing)
+
+
+def test_a_seed_drawn_twice_is_played_by_other_games_each_time():
+    rng = np.random.default_rng(5)
+    values = [list(rng.normal(size=100)) for _ in range(2)]
+    values[1] = list(np.array(values[1]) - np.mean(values[1]) + np.mean(values[0]))  # the seeds' means are equal
+    low, high = interval_over_seeds(values)
+    # the variance of the mean of two means of 100 games; the same games twice would make it half as large again
+    assert (high - low) / 2 == pytest.approx(1.96 * (np.var(values) / 200) ** 0.5, rel=0.07)
+
+
+@pytest.mark.parametrize("seeds, spread, least, most", [(10, 1.0, 0.86, 0.97), (3, 1.0, 0.68, 0.84), (3, 0.0, 0.96, 1.0)])
+def test_the_interval_over_seeds_covers_as_often_as_its_docstring_says(seeds, spread, least, most):
+    rng, hits = np.random.default_rng(1), 0
+    for n in range(300):
+        returns = rng.normal(size=(seeds, 1)) * spread + rng.normal(size=(seeds, 30))
+        low, high = interval_over_seeds(returns, draws=400, seed=n)
+        hits += low <= 0 <= high
+    assert least <= hits / 300 <= most
