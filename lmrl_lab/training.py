@@ -118,7 +118,7 @@ def fit(networks: torch.nn.Module, loss: Loss, rows: Sequence[Row], config: Trai
     history, first, tokens = [], 0, 0.0
     with few_threads(networks), seeded(seed), no_interrupt() as interrupted:
         if resume and folder is not None and (folder / "checkpoint.pt").exists():
-            state = _load_checkpoint(folder / "checkpoint.pt", identity)
+            state = load_checkpoint(folder / "checkpoint.pt", identity)
             accelerator.unwrap_model(module).load_state_dict(state["networks"])
             optimizer.load_state_dict(state["optimizer"])
             torch.set_rng_state(state["rng"])
@@ -162,7 +162,7 @@ def fit(networks: torch.nn.Module, loss: Loss, rows: Sequence[Row], config: Trai
             stop = interrupted.is_set()
             if folder is not None and accelerator.is_main_process and (
                     stop or done == config.steps or done % config.checkpoint_every == 0):
-                _save_checkpoint(folder, {
+                save_checkpoint(folder, {
                     "identity": identity, "step": done, "networks": accelerator.unwrap_model(module).state_dict(),
                     "optimizer": optimizer.state_dict(), "history": history, "tokens": tokens,
                     "rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all(),
@@ -230,7 +230,7 @@ def _rows_hash(rows: Sequence[Row]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _save_checkpoint(folder: Path, state: dict) -> None:
+def save_checkpoint(folder: Path, state: dict) -> None:
     """Write checkpoint.pt, then history.csv; each appears under its name only when it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".checkpoint.{os.getpid()}.part"
@@ -241,7 +241,7 @@ def _save_checkpoint(folder: Path, state: dict) -> None:
     os.replace(partial, folder / "history.csv")
 
 
-def _load_checkpoint(path: Path, identity: dict) -> dict:
+def load_checkpoint(path: Path, identity: dict) -> dict:
     try:
         state = torch.load(path, weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
@@ -257,18 +257,21 @@ def _load_checkpoint(path: Path, identity: dict) -> dict:
 
 @contextmanager
 def no_interrupt():
-    """Ctrl-C sets an event instead of breaking a step in the middle; a second one breaks at once."""
+    """Ctrl-C sets an event instead of breaking a step in the middle; a second one breaks at once. Within another
+    `no_interrupt` the outer one is told."""
     event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
 
     def handle(number, frame):
         if event.is_set():
             raise KeyboardInterrupt
         event.set()
 
-    before = signal.signal(signal.SIGINT, handle)
+    handle.waits = True
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or hasattr(before, "waits"):
+        yield event
+        return
+    signal.signal(signal.SIGINT, handle)
     try:
         yield event
     finally:

@@ -23,7 +23,7 @@ from lmrl_lab.benchmark import Benchmark, differences
 from lmrl_lab.evaluation import interval_over_seeds
 from tests.chat_server import Answer, ChatServer
 
-SETTINGS = {"bc": {"steps": 20}, "mc": {"steps": 4, "checkpoint_every": 2}}
+SETTINGS = {"bc": {"steps": 20, "batch_size": 32}, "mc": {"steps": 4, "batch_size": 32, "checkpoint_every": 2}}
 SET = [word for algorithm, own in SETTINGS.items() for name, value in own.items()
        for word in ("--set", f"{algorithm}.{name}={value}")]
 GRID = ["benchmark", "--tasks", "maze-fo", "text-nav-fo", "--seeds", "0", "1", "--algorithms", "bc", "mc", "--episodes", "16",
@@ -45,7 +45,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def tiny(folder, **changes):
-    return Benchmark(**{"folder": folder, "tasks": ["maze-fo"], "algorithms": ["bc", "mc"], "seeds": [0], "episodes": 16,
+    return Benchmark(**{"folder": folder, "tasks": ["maze-fo"], "algorithms": ["bc", "mc"], "seeds": [1], "episodes": 16,
                         "settings": SETTINGS, **changes})
 
 
@@ -108,12 +108,12 @@ def test_two_shards_at_once_one_killed_and_run_again_give_the_table_of_one_run(t
 def test_what_a_cell_says_is_what_training_and_play_give(finished):
     rows = pd.read_csv(finished / "benchmark.csv", comment="#")
     assert rows[["algorithm", "temperature"]].values.tolist() == [["bc", 1], ["bc", 0], ["mc", 1], ["mc", 0]]
-    data = lab.generate("maze-fo", seed=0)
-    bc = lab.train("bc", "maze-fo", data, seed=0, **SETTINGS["bc"])
-    mc = lab.train("mc", "maze-fo", data, seed=0, init=bc, **SETTINGS["mc"])
+    data = lab.generate("maze-fo", seed=1)
+    bc = lab.train("bc", "maze-fo", data, seed=1, **SETTINGS["bc"])
+    mc = lab.train("mc", "maze-fo", data, seed=1, init=bc, **SETTINGS["mc"])
     for row in rows.itertuples():
         agent = {"bc": bc, "mc": mc}[row.algorithm]
-        score = lab.evaluate(agent.with_decoding(temperature=row.temperature), "maze-fo", 16, seed=0)
+        score = lab.evaluate(agent.with_decoding(temperature=row.temperature), "maze-fo", 16, seed=1)
         assert (row.mean_return, row.interval_low, row.interval_high, row.normalized, row.success_rate, row.invalid_rate,
                 row.mean_length, row.episodes) == pytest.approx((
                     score.mean_return, *score.interval, score.normalized, score.success_rate, score.invalid_rate,
@@ -126,11 +126,11 @@ def test_what_a_cell_says_is_what_training_and_play_give(finished):
 def test_all_that_start_from_a_clone_start_from_the_same_one_trained_once(tmp_path):
     benchmark = tiny(tmp_path, algorithms=["mc", "ilql"], settings={**SETTINGS, "ilql": {"steps": 1}})
     assert benchmark.run(tell=lambda line: None) == []
-    clone = lab.load_agent(tmp_path / "runs" / "maze-fo-bc-0").fingerprint()
-    assert {json.loads((tmp_path / "runs" / f"maze-fo-{name}-0" / "config.json").read_text())["init"]
+    clone = lab.load_agent(tmp_path / "runs" / "maze-fo-bc-1").fingerprint()
+    assert {json.loads((tmp_path / "runs" / f"maze-fo-{name}-1" / "config.json").read_text())["init"]
             for name in ("mc", "ilql")} == {clone}
     assert set(pd.read_csv(tmp_path / "benchmark.csv", comment="#").algorithm) == {"mc", "ilql"}  # the clone was not asked for
-    record = benchmark.records()[("maze-fo", "bc", 0)]
+    record = benchmark.records()[("maze-fo", "bc", 1)]
     assert record["train"] and not record["plays"]
 
 
@@ -172,14 +172,14 @@ def test_shards_hold_every_cell_once_keep_a_clone_s_cells_together_and_are_even(
 
 
 @pytest.mark.parametrize("changes, said", [
-    ({"settings": {**SETTINGS, "bc": {"steps": 7}}}, "settings.steps was 20, is 7"),
+    ({"settings": {**SETTINGS, "bc": {**SETTINGS["bc"], "steps": 7}}}, "settings.steps was 20, is 7"),
     ({"episodes": 17}, "episodes was 16, is 17"),
     ({"episodes": None}, "episodes was 16, is 800"),
     ({"tasks": ["text-nav-fo"], "settings": {}}, "settings.steps was 20, is 300"),  # it would stand in the same table
 ])
 def test_a_cell_of_another_benchmark_is_refused_and_what_differs_is_said(finished, quick, changes, said):
     before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
-    with pytest.raises(ValueError, match=r"maze-fo-bc-0.json belongs to another benchmark") as caught:
+    with pytest.raises(ValueError, match=r"maze-fo-bc-1.json belongs to another benchmark") as caught:
         tiny(finished, **changes).run()
     assert said in str(caught.value) and quick == []
     assert before == {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
@@ -226,24 +226,24 @@ def copied(finished, tmp_path):
 
 
 @pytest.mark.parametrize("spoil", [lambda text: text[:len(text) // 2], lambda text: "", lambda text: "[]",
-                                   lambda text: text.replace('"seed": 0', '"seed": 1')])
+                                   lambda text: text.replace('"seed": 1', '"seed": 0')])
 def test_a_half_file_or_a_renamed_one_is_not_taken_for_a_cell(finished, tmp_path, quick, spoil):
     cells = copied(finished, tmp_path)
-    (cells / "maze-fo-mc-0.json").write_text(spoil((cells / "maze-fo-mc-0.json").read_text()))
-    with pytest.raises(ValueError, match="maze-fo-mc-0.json is cut or damaged.*remove it and"):
+    (cells / "maze-fo-mc-1.json").write_text(spoil((cells / "maze-fo-mc-1.json").read_text()))
+    with pytest.raises(ValueError, match="maze-fo-mc-1.json is cut or damaged.*remove it and"):
         tiny(tmp_path).run()
     assert quick == [] and not (tmp_path / "benchmark.csv").exists()
 
 
 def test_what_is_being_written_is_not_seen(finished, tmp_path, quick):
     cells = copied(finished, tmp_path)
-    os.rename(cells / "maze-fo-mc-0.json", cells / ".maze-fo-mc-0.json.123.part")
+    os.rename(cells / "maze-fo-mc-1.json", cells / ".maze-fo-mc-1.json.123.part")
     failed = tiny(tmp_path).run(tell=lambda line: None)
     assert len(failed) == 1 and set(pd.read_csv(tmp_path / "benchmark.csv", comment="#").algorithm) == {"bc"}
 
 
 def test_a_run_folder_without_an_owner_is_left_alone(tmp_path, quick):
-    (tmp_path / "runs" / "maze-fo-bc-0").mkdir(parents=True)
+    (tmp_path / "runs" / "maze-fo-bc-1").mkdir(parents=True)
     with pytest.raises(ValueError, match="holds a run of which"):
         tiny(tmp_path).run()
     assert quick == []
@@ -256,17 +256,17 @@ def test_a_failing_cell_does_not_stop_the_others_and_is_said_at_the_end(finished
     assert code == 1 and err.count("error:") == 6 and "text-nav-fo-bc-1 failed: the gradient is nan" in err
     assert len(pd.read_csv(tmp_path / "benchmark.csv", comment="#")) == 4
     missing = header(tmp_path / "benchmark.csv")[2]
-    assert missing.startswith("# 2 cells") and "text-nav-fo-mc-0" in missing and "maze-fo-bc-0" not in missing
+    assert missing.startswith("# 2 cells") and "text-nav-fo-mc-0" in missing and "maze-fo-bc-1" not in missing
     assert "seeds" in out and "failed" in out
 
 
 def test_the_last_shard_to_write_writes_what_another_one_finished_meanwhile(finished, tmp_path, monkeypatch):
     cells, write = copied(finished, tmp_path), tables.write
-    late = (cells / "maze-fo-mc-0.json").read_text()
-    (cells / "maze-fo-mc-0.json").unlink()
+    late = (cells / "maze-fo-mc-1.json").read_text()
+    (cells / "maze-fo-mc-1.json").unlink()
 
     def slow(*args):
-        (cells / "maze-fo-mc-0.json").write_text(late)
+        (cells / "maze-fo-mc-1.json").write_text(late)
         write(*args)
 
     monkeypatch.setattr(tables, "write", slow)
@@ -337,6 +337,14 @@ def test_pooled_numbers_by_hand():
     one, two = tables.by_seed(records).to_dict("records")
     assert (one["seed"], two["seed"]) == (0, 1) and one["mean_return"] == -25 and two["mean_length"] == 8
     assert one["train_cpu_seconds"] == 10 and one["eval_cpu_seconds"] == 2 and one["wall_seconds"] == 23 and one["tokens"] == 7
+
+
+def test_games_of_fixed_starts_are_drawn_within_their_starts():
+    records = [record(seed, [0.0, 10.0] * 20) for seed in (0, 1)]
+    for one in records:
+        one["plays"][0]["starts"] = [0, 1] * 20
+    for table in (tables.by_seed(records), tables.pooled(records)):
+        assert set(table.interval_low) == set(table.interval_high) == {5}
 
 
 def test_rows_stand_in_the_order_of_tasks_algorithms_and_sampled_before_greedy():

@@ -32,7 +32,7 @@ class OnlineConfig:
     def __post_init__(self):
         for name in [field.name for field in fields(self) if field.type in ("int", "int | None")]:
             value = getattr(self, name)
-            if value is None and name in ("micro_batch_size", "bc_steps"):
+            if value is None and name in ("micro_batch_size", "bc_steps", "batch_size"):
                 continue
             if not isinstance(value, (int, float)) or isinstance(value, bool) or value != int(value) or value < 1:
                 raise ValueError(f"{name} is a whole number, at least 1, not {value!r}")
@@ -59,3 +59,10 @@ def game_seeds(seed: int, update: int, number: int) -> list[int]:
 def collect(agent: Agent, seeds: Sequence[int]) -> list[Episode]:
     """The agent's own games, sampled as it stands, a game a seed."""
     return rollout(agent, agent.task, seeds)
+
+
+def stopped(update: int, updates: int, folder) -> str:
+    """What an interrupted run says."""
+    kept = (f"go on with resume=True, the checkpoint is in {folder}" if folder
+            else "without a folder (out=) nothing of it is kept")
+    return f"training stopped after round {update} of {updates}; {kept}"

@@ -31,7 +31,7 @@ from trl.experimental import ppo as trl_ppo
 from lmrl_lab.agent import Agent, Decoding
 from lmrl_lab.algorithms.bc import bc_loss
 from lmrl_lab.algorithms.checkpoints import newest_checkpoint, seal
-from lmrl_lab.algorithms.online import OnlineConfig, collect, game_seeds
+from lmrl_lab.algorithms.online import OnlineConfig, collect, game_seeds, stopped
 from lmrl_lab.episode import Episode
 from lmrl_lab.files import write_atomically
 from lmrl_lab.heads import value_head
@@ -384,9 +384,7 @@ class MultiTurnPPOTrainer(trl_ppo.PPOTrainer):
                     self._save_checkpoint(self.model, trial=None)
                     self.control = self.callback_handler.on_save(self.args, self.state, self.control)
                 if stop:
-                    kept = (f"; go on with resume=True, the checkpoint is in {self.folder}" if self.folder
-                            else "; without a folder (out=) nothing of it is kept")
-                    raise KeyboardInterrupt(f"training stopped after round {update} of {config.updates}{kept}")
+                    raise KeyboardInterrupt(stopped(update, config.updates, self.folder))
                 if self.control.should_training_stop:
                     break
             self.control = self.callback_handler.on_train_end(self.args, self.state, self.control)
