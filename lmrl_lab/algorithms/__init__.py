@@ -24,8 +24,10 @@ ALGORITHMS = {
     "mc": ("lmrl_lab.algorithms.mc", "MCConfig", "train_mc"),
     "ilql": ("lmrl_lab.algorithms.ilql", "ILQLConfig", "train_ilql"),
     "ppo": ("lmrl_lab.algorithms.ppo", "PPOConfig", "train_ppo"),
+    "online_filtered_bc": ("lmrl_lab.algorithms.online_bc", "OnlineFilteredBCConfig", "train_online_filtered_bc"),
+    "grpo": ("lmrl_lab.algorithms.grpo", "GRPOConfig", "train_grpo"),
 }
-FROM_BC = ("mc", "ilql", "ppo")  # start from a cloned agent instead of a network
+FROM_BC = ("mc", "ilql", "ppo", "online_filtered_bc", "grpo")  # start from a cloned agent instead of a network
 
 
 def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, seed: int = 0, init=None,
@@ -36,8 +38,8 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
     """Train an agent on Episodes.
 
     episodes: the data; None generates the task's behaviour data with seed 0. init: the cloned agent that all but BC and
-    filtered BC start from; None trains BC first, and its seconds are counted. model: a folder or hub name of a causal language model; None
-    makes a tiny GPT-2 from nothing. context: what the agent sees; None: the card's default.
+    filtered BC start from; None trains BC first, and its seconds are counted. model: a folder or hub name of a causal
+    language model; None makes a tiny GPT-2 from nothing. context: what the agent sees; None: the card's default.
     out: a run folder (config.json, history.csv, checkpoint.pt, agent/; bc/ is the run of BC before); resume: go on from its
     checkpoint. live: draw the learning curve while it grows. probe: `probe(agent) -> {name: number}` is asked every
     `probe_every` steps and written into the history, its time not counted. settings: fields of the algorithm's config,
