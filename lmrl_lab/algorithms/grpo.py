@@ -51,7 +51,7 @@ class GRPOConfig(OnlineConfig):
     num_generations: int = 8  # games of a group, which all start alike
     num_iterations: int = 1  # passes over a round's games
     steps_per_generation: int = 4  # gradient steps a pass
-    beta: float = 0.0  # weight of the KL divergence from the cloned policy
+    beta: float = 0.01  # weight of the KL divergence from the cloned policy
     epsilon: float = 0.2  # how far the probability ratio may move before it is clipped
     scale_rewards: str = "group"  # advantages are divided by the standard deviation of the "group", of the "batch", or "none"
     loss_type: str = "dapo"  # "dapo": every action token weighs the same; "grpo": every game does, and its tokens share
