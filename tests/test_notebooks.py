@@ -24,3 +24,8 @@ def test_no_two_notebooks_share_a_number():
 def test_the_readme_carries_the_badges_of_the_present_address():
     expected = readme_badges(read_address(ROOT), "notebooks/00_start_here.ipynb")
     assert BADGES.findall((ROOT / "README.md").read_text()) == [expected]
+
+
+def test_the_first_notebook_links_all_the_others():
+    text = NOTEBOOKS[0].read_text()
+    assert [path.name for path in NOTEBOOKS[1:] if f"({path.name})" not in text] == []
