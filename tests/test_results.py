@@ -3,12 +3,14 @@
 import json
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 import lmrl_lab as lab
 from lmrl_lab import results
 from lmrl_lab.results import chess as chess_results
 from lmrl_lab.results import once, trained
+from lmrl_lab.results import online as online_results
 from lmrl_lab.results import wordle as wordle_results
 
 
@@ -74,3 +76,25 @@ def test_first_texts_are_sorted_into_shares():
     found = chess_results.said_first(with_few)
     kinds = {name: share for name, share in found.items() if name != "illegal"}
     assert sum(kinds.values()) == pytest.approx(found["illegal"]) and 0.5 < found["illegal"] <= 1
+
+
+def test_tenths_and_falls_by_hand():
+    returns = pd.Series([-80.0, -40, -8, -7, -30, -7, -9, -11, -7, -6] * 2)  # a tenth: two rounds
+    assert online_results.tenths(returns) == {"best_tenth": -6.5, "last_tenth": -6.5}
+    assert online_results.tenths(returns[:4]) == {"best_tenth": -7.0, "last_tenth": -7.0}
+    # from the third round on: -30 and -11, then -80, -40, -30 and -11
+    assert online_results.falls(returns) == {"reached": 3, "falls": 6, "worst": -80.0}
+    never = online_results.falls(pd.Series([-80.0, -40.0]))
+    assert all(value != value for value in never.values())
+
+
+def test_the_online_tables_have_a_row_a_run_and_a_row_a_round(own_cache, monkeypatch):
+    monkeypatch.setattr(online_results, "UPDATES", {"maze-fo": 1})
+    monkeypatch.setattr(online_results, "ALGORITHMS", ("ppo", "online_filtered_bc"))
+    monkeypatch.setattr(online_results, "LONGER", 2)
+    monkeypatch.setattr(online_results, "evaluate", lambda agent, task, seed: lab.evaluate(agent, task, 4, seed))
+    tables = online_results.maze_online([0])
+    runs, curves = tables["maze_online_runs"], tables["maze_online"]
+    assert runs["updates"].tolist() == [1, 2, 1, 2] and runs["algorithm"].tolist() == ["ppo"] * 2 + ["online_filtered_bc"] * 2
+    assert curves["step"].tolist() == [1, 1] and curves["episodes"].tolist() == [64, 64]
+    assert runs["last_tenth"].tolist()[0] == curves["mean_return"].tolist()[0]

@@ -19,7 +19,7 @@ from lmrl_lab.data import generate
 from lmrl_lab.env import TASKS
 from lmrl_lab.evaluation import evaluate
 from lmrl_lab.files import write_atomically
-from lmrl_lab.results import FOLDER, chess, dialogue, wordle
+from lmrl_lab.results import FOLDER, chess, dialogue, online, wordle
 from lmrl_lab.tasks import maze, maze_tables
 from lmrl_lab.tasks import text_nav as text_nav_task
 
@@ -139,7 +139,7 @@ def maze_ceilings(seeds: list[int]) -> dict[str, pd.DataFrame]:
 
 EXPERIMENTS = {"maze_bc": maze_bc, "maze_values": maze_values, "maze_ceilings": maze_ceilings, "text_nav": text_nav,
                "text_nav_po": text_nav_po, "text_nav_memory": text_nav_memory, **wordle.EXPERIMENTS, **chess.EXPERIMENTS,
-               **dialogue.EXPERIMENTS}
+               **dialogue.EXPERIMENTS, **online.EXPERIMENTS}
 
 
 def main() -> None:
