@@ -4,7 +4,6 @@ import copy
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import warnings
@@ -29,6 +28,7 @@ from lmrl_lab.inspection import state_values, token_report
 from lmrl_lab.models import seeded
 from lmrl_lab.tokens import make_rows
 from tests.test_agent import save_pretrained
+from tests.test_online_bc import Interrupt
 from tests.test_tokens import bpe_codec
 from tests.test_training import LAUNCHERS
 
@@ -433,17 +433,6 @@ def test_transformers_callbacks_are_called_and_may_stop_it(cloned):
 def without_times(path):
     frame = pd.read_csv(path)
     return frame[[name for name in frame if "seconds" not in name]]
-
-
-class Interrupt:
-    """Ctrl-C in the middle of a round."""
-
-    def __init__(self, round_):
-        self.round = round_
-
-    def __call__(self, row, history):
-        if row["step"] == self.round:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_an_interrupted_run_goes_on_to_the_same_history(cloned, tmp_path):
