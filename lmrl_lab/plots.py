@@ -153,7 +153,7 @@ def against_entropy(frame: pd.DataFrame, title: str = "", best: float | None = N
         ax.annotate("best known", (0.99, best), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
                     ha="right", fontsize=9, color="#555")
     ax.set(xlabel="entropy of the choice, nats an action (0: greedy)", ylabel="mean return", title=title)
-    ax.legend(frameon=False, fontsize=9)
+    ax.legend(framealpha=1, edgecolor="none", fontsize=9)  # above the dotted line
     return Picture(figure, f"{title or 'Return against entropy'}: mean return at entropy in nats an action. "
                    + "; ".join(said) + ".")
 

@@ -9,6 +9,7 @@ import pytest
 import lmrl_lab as lab
 from lmrl_lab import results
 from lmrl_lab.results import chess as chess_results
+from lmrl_lab.results import dialogue as dialogue_results
 from lmrl_lab.results import once, trained
 from lmrl_lab.results import online as online_results
 from lmrl_lab.results import wordle as wordle_results
@@ -98,3 +99,18 @@ def test_the_online_tables_have_a_row_a_run_and_a_row_a_round(own_cache, monkeyp
     assert runs["updates"].tolist() == [1, 2, 1, 2] and runs["algorithm"].tolist() == ["ppo"] * 2 + ["online_filtered_bc"] * 2
     assert curves["step"].tolist() == [1, 1] and curves["episodes"].tolist() == [64, 64]
     assert runs["last_tenth"].tolist()[0] == curves["mean_return"].tolist()[0]
+
+
+def test_how_far_from_a_sale_values_tell_it_is_counted_back_from_the_end(monkeypatch):
+    """A game of 25 tokens, one of 2: Q is right at the last token, upside down at the three before, of the right kind before."""
+    earned = [8.0, 2.0, 5.0, 5.0]
+    games = [pd.DataFrame({"episode": n, "return_to_go": value, "q": [value] * 21 + [-value] * 3 + [value]})
+             for n, value in enumerate(earned)]
+    games.append(pd.DataFrame({"episode": 4, "return_to_go": 3.0, "q": [-3.0, 3.0]}))
+    monkeypatch.setattr(dialogue_results, "generate", lambda *_, **__: [])
+    monkeypatch.setattr(dialogue_results, "trained", lambda *_: None)
+    monkeypatch.setattr(dialogue_results, "calibration", lambda agent, episodes: pd.concat(games, ignore_index=True))
+    rows = pd.DataFrame(dialogue_results._tokens(7)).query("method == 'MC on filtered BC'").set_index("left")
+    assert rows["tokens"].to_dict() == {"1": 5, "2-4": 13, "5-10": 24, "11-20": 40, "21 or more": 20}
+    assert rows["correlation"].round(6).to_dict() == {"1": 1.0, "2-4": -1.0, "5-10": 1.0, "11-20": 1.0, "21 or more": 1.0}
+    assert rows.loc["1", "spread"] == pytest.approx(pd.Series([*earned, 3.0]).std())
