@@ -17,7 +17,7 @@ from lmrl_lab.rollout import rollout
 class OnlineConfig:
     """What every online algorithm can be told; an algorithm's own config adds to it. A round: play, then learn from it."""
 
-    updates: int = 30  # rounds
+    updates: int = 60  # rounds
     episodes_per_update: int = 64  # games a round, over all processes
     learning_rate: float = 3e-4
     lr_scheduler_type: str = "constant"  # transformers' names; "linear" ends at 0
