@@ -22,6 +22,7 @@ from transformers.cache_utils import DynamicLayer
 
 from lmrl_lab.env import TASKS
 from lmrl_lab.episode import Turn
+from lmrl_lab.files import file_hash, folder_hashes
 from lmrl_lab.models import (
     ValueNetwork,
     check_positions,
@@ -438,8 +439,7 @@ class Agent:
             values = None if self.value_model is None else save_values(partial / "value", self.value_model)
             record = {"format": 1, "task": self.task, "name": self.name, "context": self.context,
                       "decoding": asdict(self.decoding), "value": values,
-                      "files": {str(p.relative_to(partial).as_posix()): hashlib.sha256(p.read_bytes()).hexdigest()
-                                for p in sorted(partial.rglob("*")) if p.is_file()}}
+                      "files": folder_hashes(partial)}
             (partial / "agent.json").write_text(json.dumps(record, indent=1))
             if folder.exists():
                 old = partial.with_suffix(".old")
@@ -473,7 +473,7 @@ def load_agent(folder: str | os.PathLike) -> Agent:
     for file, digest in files.items():
         if not (folder / file).exists():
             raise FileNotFoundError(f"the agent in {folder} is not whole: {file} is missing")
-        if hashlib.sha256((folder / file).read_bytes()).hexdigest() != digest:
+        if file_hash(folder / file) != digest:
             raise ValueError(f"the agent in {folder} was changed or cut: {file} is not the file that was saved")
     model, codec = pretrained_model(folder / "policy", card)
     return Agent(model, codec, card.id, context, decoding, name, value and load_values(folder / "value", value))

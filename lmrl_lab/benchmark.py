@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import importlib.metadata
 import json
 import platform
@@ -16,7 +15,7 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +25,7 @@ import torch
 import lmrl_lab
 from lmrl_lab import benchmark_tables as tables
 from lmrl_lab.agent import Agent, load_agent
-from lmrl_lab.algorithms import ALGORITHMS, FROM_BC, train
+from lmrl_lab.algorithms import ALGORITHMS, FROM_BC, configured, train
 from lmrl_lab.data import examples, generate
 from lmrl_lab.env import TASKS, unknown
 from lmrl_lab.episode import Episode
@@ -110,15 +109,7 @@ class Benchmark:
 
     def _settings(self, task: str, algorithm: str) -> dict:
         """All settings of an algorithm on a task, as `train` makes them up."""
-        if algorithm not in ALGORITHMS:
-            raise unknown("algorithm", algorithm, ALGORITHMS)
-        module, config, _ = ALGORITHMS[algorithm]
-        config, own = getattr(importlib.import_module(module), config), self.settings.get(algorithm, {})
-        names = [f.name for f in fields(config)]
-        for name in own:
-            if name not in names:
-                raise unknown(f"setting of {algorithm}", name, names)
-        return asdict(config(**{**TASKS[task].settings.get(algorithm, {}), **own}))
+        return asdict(configured(algorithm, task, self.settings.get(algorithm, {})))
 
     def _read(self, path: Path) -> tuple[Cell, dict]:
         """A cell's file. Raises ValueError where it is not whole, or of another configuration: it says what differs."""

@@ -19,7 +19,7 @@ import numpy as np
 
 from lmrl_lab.env import TASKS, make, unknown
 from lmrl_lab.episode import Episode, EpisodeFileError, Turn, read_episodes, read_json_lines, write_episodes
-from lmrl_lab.files import cache_dir, write_atomically
+from lmrl_lab.files import cache_dir, file_hash, write_atomically
 
 
 def generate(task: str, size: int | None = None, seed: int = 0, cache: bool = True, **kwargs) -> list[Episode]:
@@ -45,7 +45,7 @@ def generate(task: str, size: int | None = None, seed: int = 0, cache: bool = Tr
     path = cache_dir() / f"{task}-{size}-{seed}-{key}.jsonl.gz"
     manifest = path.with_name(path.name.removesuffix(".jsonl.gz") + ".json")
     try:
-        if json.loads(manifest.read_text()) == {"config": config, "sha256": _file_hash(path)}:
+        if json.loads(manifest.read_text()) == {"config": config, "sha256": file_hash(path)}:
             return read_episodes(path, task)
         print(f"the cached data {path.name} was changed or cut: making it again", file=sys.stderr)
     except FileNotFoundError:
@@ -55,7 +55,7 @@ def generate(task: str, size: int | None = None, seed: int = 0, cache: bool = Tr
     episodes = _made(card, size, seed, kwargs)
     try:
         write_episodes(path, episodes)
-        write_atomically(manifest, json.dumps({"config": config, "sha256": _file_hash(path)}, indent=1))
+        write_atomically(manifest, json.dumps({"config": config, "sha256": file_hash(path)}, indent=1))
     except OSError as error:
         print(f"the data could not be cached ({error}); going on without", file=sys.stderr)
     return episodes
@@ -83,10 +83,6 @@ def _code_hash(card) -> str | None:
     files = {Path(module.__file__), *(package / f"{name}.py" for name in ("episode", "env", "policies")),
              *package.glob("tasks/*.py"), *package.glob("tasks/assets/*")}
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:12]
-
-
-def _file_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def keep_best(episodes: list[Episode], keep: str | float) -> list[Episode]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -23,3 +24,13 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     else:
         partial.write_text(content)
     os.replace(partial, path)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def folder_hashes(folder: Path) -> dict[str, str]:
+    """The files below a folder, by their paths in it, and the `file_hash` of each."""
+    return {path.relative_to(folder).as_posix(): file_hash(path) for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -42,18 +42,25 @@ class TrainConfig:
     log_every: int = 10  # steps between two rows of the history
     checkpoint_every: int = 100  # steps between two checkpoints, where there is a folder
 
+    reads_data = True  # of the online algorithms' configs see `OnlineConfig`
+
     def __post_init__(self):
         for name in ("steps", "batch_size", "warmup", "log_every", "checkpoint_every"):
             value, least = getattr(self, name), 0 if name == "warmup" else 1
             if value is None and name == "batch_size":
                 continue
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or value != int(value) or value < least:
-                raise ValueError(f"{name} is a whole number, at least {least}, not {value!r}")
-            setattr(self, name, int(value))
+            setattr(self, name, whole(name, value, least))
         for name in ("learning_rate", "weight_decay", "clip"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not 0 <= value < math.inf or (value == 0 and name != "weight_decay"):
                 raise ValueError(f"{name} is a number above 0, not {value!r}")
+
+
+def whole(name: str, value: float, least: int = 1) -> int:
+    """The value as an int; ValueError, with the setting's name, where it is no whole number or too small."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or value != int(value) or value < least:
+        raise ValueError(f"{name} is a whole number, at least {least}, not {value!r}")
+    return int(value)
 
 
 def processes() -> PartialState:
@@ -129,7 +136,7 @@ def fit(networks: torch.nn.Module, loss: Loss, rows: Sequence[Row], config: Trai
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, config)
             if batch is None or len(rows) > (config.batch_size or 256):  # else every step takes all the rows
-                batch = _share(rows, weights, step, config.batch_size or 256, seed, accelerator).to(accelerator.device)
+                batch = share(rows, weights, step, config.batch_size or 256, seed, accelerator).to(accelerator.device)
             tokens += batch.normalizer * accelerator.num_processes
             value, logged = module(batch)
             optimizer.zero_grad()
@@ -168,11 +175,16 @@ def fit(networks: torch.nn.Module, loss: Loss, rows: Sequence[Row], config: Trai
                     "rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all(),
                     "seconds": spent + time.process_time() - begin})
             if stop:
-                kept = (f"; go on with resume=True, the checkpoint is in {folder}" if folder
-                        else "; without a folder (out=) nothing of it is kept")
-                raise KeyboardInterrupt(f"training stopped after step {done} of {config.steps}{kept}")
+                raise KeyboardInterrupt(stopped("step", done, config.steps, folder))
     networks.eval()
     return pd.DataFrame(history)
+
+
+def stopped(unit: str, done: int, total: int, folder: str | os.PathLike | None) -> str:
+    """What an interrupted run says; unit: "step" or "round"."""
+    kept = (f"go on with resume=True, the checkpoint is in {folder}" if folder
+            else "without a folder (out=) nothing of it is kept")
+    return f"training stopped after {unit} {done} of {total}; {kept}"
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
@@ -199,8 +211,8 @@ def batch_indices(step: int, weights: np.ndarray, batch_size: int, seed: int) ->
     return np.array([orders[place // n][place % n] for place in places])
 
 
-def _share(rows: Sequence[Row], weights: np.ndarray, step: int, batch_size: int, seed: int,
-           accelerator: Accelerator) -> TokenBatch:
+def share(rows: Sequence[Row], weights: np.ndarray, step: int, batch_size: int, seed: int,
+          accelerator: Accelerator) -> TokenBatch:
     """This process's part of the step's batch, normalised so that the mean over processes is the whole batch's loss."""
     chosen = batch_indices(step, weights, batch_size, seed)
     processes, rank = accelerator.num_processes, accelerator.process_index

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 import lmrl_lab as lab
-from lmrl_lab.algorithms.online import collect, game_seeds, stopped
+from lmrl_lab.algorithms.online import collect, game_seeds
 from lmrl_lab.algorithms.online_bc import OnlineFilteredBCConfig, kept_games, summary
 from lmrl_lab.episode import Episode, Turn
-from lmrl_lab.training import no_interrupt
+from lmrl_lab.training import no_interrupt, stopped
 
 SMALL = {"updates": 4, "episodes_per_update": 8, "checkpoint_every": 2}
 
@@ -84,7 +84,7 @@ def test_an_interrupted_run_goes_on_to_the_same_history(cloned, tmp_path):
 def test_without_a_folder_an_interruption_says_that_nothing_is_kept(cloned):
     with pytest.raises(KeyboardInterrupt, match="after round 1 of 4; without a folder"):
         lab.train("online_filtered_bc", "maze-fo", init=cloned, callback=Interrupt(1), **SMALL)
-    assert "checkpoint is in runs/x" in stopped(1, 2, "runs/x")
+    assert "checkpoint is in runs/x" in stopped("round", 1, 2, "runs/x")
 
 
 def test_the_outer_of_two_handlers_is_told():
@@ -104,3 +104,17 @@ def test_settings_that_make_no_sense(cloned, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         lab.train("online_filtered_bc", "maze-fo", init=cloned, **{"updates": 1, "episodes_per_update": 2, **wrong})
     assert OnlineFilteredBCConfig(updates=2.0).updates == 2
+
+
+def test_behaviour_data_is_made_only_where_it_is_read(cloned, monkeypatch):
+    """A whole data set of Wordle or chess takes minutes, and who learns by playing does not look at it."""
+    import lmrl_lab.algorithms as algorithms
+    made = []
+    monkeypatch.setattr(algorithms, "generate", lambda task, *_, **__: made.append(task) or lab.generate(task, 20, seed=1))
+    lab.train("online_filtered_bc", "maze-fo", init=cloned, updates=1, episodes_per_update=2)
+    assert made == []
+    lab.train("ppo", "maze-fo", init=cloned, updates=1, episodes_per_update=4, bc_coef=1.0)
+    assert made == ["maze-fo"]  # the BC loss reads it
+    lab.train("mc", "maze-fo", init=cloned, steps=1)
+    lab.train("online_filtered_bc", "maze-fo", updates=1, episodes_per_update=2, bc_steps=2)  # and so does the clone before
+    assert made == ["maze-fo"] * 3

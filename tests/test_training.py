@@ -266,7 +266,7 @@ def test_filtered_bc_trains_on_the_kept_part_only(few):
 
 def test_two_processes_share_a_batch_without_changing_the_loss(few):
     """Each share normalised by the global count: the mean over processes is the whole batch's loss."""
-    from lmrl_lab.training import _share
+    from lmrl_lab.training import share
 
     class Two:
         num_processes = 2
@@ -281,8 +281,8 @@ def test_two_processes_share_a_batch_without_changing_the_loss(few):
     rows = make_rows(few, codec, 1)
     weights = np.array([row.weight for row in rows])
     for size in (len(rows), 16):
-        whole = batch_loss(model, _share(rows, weights, 3, size, 0, One()))[0]
-        shares = [batch_loss(model, _share(rows, weights, 3, size, 0, Two(rank)))[0] for rank in (0, 1)]
+        whole = batch_loss(model, share(rows, weights, 3, size, 0, One()))[0]
+        shares = [batch_loss(model, share(rows, weights, 3, size, 0, Two(rank)))[0] for rank in (0, 1)]
         assert sum(shares).item() / 2 == pytest.approx(whole.item(), rel=1e-5)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -37,27 +37,20 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
           probe: Callable[[object], dict[str, float]] | None = None, probe_every: int = 100, **settings):
     """Train an agent on Episodes.
 
-    episodes: the data; None generates the task's behaviour data with seed 0. init: the cloned agent that all but BC and
-    filtered BC start from; None trains BC first, and its seconds are counted. model: a folder or hub name of a causal
-    language model; None makes a tiny GPT-2 from nothing. context: what the agent sees; None: the card's default.
-    out: a run folder (config.json, history.csv, checkpoint.pt, agent/; bc/ is the run of BC before); resume: go on from its
+    episodes: the data; None generates the task's behaviour data with seed 0, where they are read. init: the cloned agent that
+    all but BC and filtered BC start from; None trains BC first, and its seconds are counted. model: a folder or hub name of
+    a causal language model; None makes a tiny GPT-2 from nothing. context: what the agent sees; None: the card's default.
+    out: a run folder (config.json, history.csv, a checkpoint, agent/; bc/ is the run of BC before); resume: go on from its
     checkpoint. live: draw the learning curve while it grows. probe: `probe(agent) -> {name: number}` is asked every
     `probe_every` steps and written into the history, its time not counted. settings: fields of the algorithm's config,
     say `steps=100`; what is not given comes from the task's card, then from the config's own defaults.
     Returns an Agent; `agent.history` is a DataFrame. Raises ValueError for unknown names and for data of other tasks.
     """
-    if algorithm not in ALGORITHMS:
-        raise unknown("algorithm", algorithm, ALGORITHMS)
-    module_name, config_name, function = ALGORITHMS[algorithm]
-    card, module = TASKS[task], importlib.import_module(module_name)
-    config_class = getattr(module, config_name)
-    names = [field.name for field in fields(config_class)]
-    for name in settings:
-        if name not in names:
-            raise unknown(f"setting of {algorithm}", name, names)
-    config = config_class(**{**card.settings.get(algorithm, {}), **settings})
+    config, card = configured(algorithm, task, settings), TASKS[task]
     context = _context(card, context, algorithm, init, model)
-    episodes = generate(task) if episodes is None else list(episodes)
+    if episodes is None:
+        episodes = generate(task) if init is None or config.reads_data else []
+    episodes = list(episodes)
     for episode in episodes:
         if episode.task != task:
             raise ValueError(f"an episode of '{episode.task}' among the data for '{task}'")
@@ -88,14 +81,28 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
                 listener(row, history)
 
     try:
-        agent = getattr(module, function)(task, episodes, *begin, config, **told, callback=tell, probe=probe,
-                                          probe_every=probe_every)
+        module, _, function = ALGORITHMS[algorithm]
+        agent = getattr(importlib.import_module(module), function)(task, episodes, *begin, config, **told, callback=tell,
+                                                                   probe=probe, probe_every=probe_every)
     finally:  # an interrupted run leaves its curve too
         if curve is not None:
             curve.finish()
     if folder is not None:
         _on_main_process(lambda: agent.save(folder / "agent"))
     return agent
+
+
+def configured(algorithm: str, task: str, settings: Mapping[str, object]):
+    """The algorithm's config: its own defaults, then the task's card's, then these settings. ValueError for unknown names."""
+    if algorithm not in ALGORITHMS:
+        raise unknown("algorithm", algorithm, ALGORITHMS)
+    own, (module, config, _) = TASKS[task].settings.get(algorithm, {}), ALGORITHMS[algorithm]
+    config = getattr(importlib.import_module(module), config)
+    names = [field.name for field in fields(config)]
+    for name in settings:
+        if name not in names:
+            raise unknown(f"setting of {algorithm}", name, names)
+    return config(**{**own, **settings})
 
 
 def _context(card, context: str | int | None, algorithm: str, init, model) -> str | int:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
 
-from lmrl_lab.files import write_atomically
+from lmrl_lab.files import folder_hashes, write_atomically
 
 SEAL = "whole.json"
 
 
 def seal(folder: Path, keep: int = 2) -> None:
     """Write down the files of a finished `checkpoint-N` and their hashes; of older ones beside it, `keep - 1` stay."""
-    write_atomically(folder / SEAL, json.dumps(_hashes(folder), indent=1))
+    (folder / SEAL).unlink(missing_ok=True)
+    write_atomically(folder / SEAL, json.dumps(folder_hashes(folder), indent=1))
     for old in sorted(folder.parent.glob("checkpoint-*"), key=_number)[:-keep]:
         shutil.rmtree(old)
 
@@ -32,14 +32,9 @@ def newest_checkpoint(folder: Path) -> Path | None:
     if not whole:
         return None
     newest = max(whole, key=_number)
-    wanted, found = json.loads((newest / SEAL).read_text()), _hashes(newest)
+    wanted, found = json.loads((newest / SEAL).read_text()), folder_hashes(newest)
     for name, digest in wanted.items():
         if found.get(name) != digest:
             raise ValueError(f"{newest} was changed or cut: {name} is not the file that was saved; remove the folder to go on "
                              "from the checkpoint before")
     return newest
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob("*")) if path.is_file() and path.name != SEAL}

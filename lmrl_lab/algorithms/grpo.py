@@ -15,7 +15,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
@@ -30,12 +30,12 @@ from trl.models.utils import _ForwardRedirection
 
 from lmrl_lab.agent import Agent, Decoding
 from lmrl_lab.algorithms.checkpoints import newest_checkpoint, seal
-from lmrl_lab.algorithms.online import OnlineConfig, collect, game_seeds, stopped
+from lmrl_lab.algorithms.online import TRLOnlineConfig, collect, game_seeds, history_frame
 from lmrl_lab.episode import Episode
 from lmrl_lab.files import write_atomically
 from lmrl_lab.models import few_threads, head, read, seeded
 from lmrl_lab.tokens import Row, Steps, collate, pack
-from lmrl_lab.training import check_length, no_interrupt, processes
+from lmrl_lab.training import check_length, no_interrupt, processes, stopped
 
 # columns of the history, and what TRL or `play` calls them
 LOGGED = {"loss": "loss", "entropy": "entropy", "clip_fraction": "clip_ratio/region_mean", "grad_norm": "grad_norm",
@@ -45,7 +45,7 @@ COLUMNS = ("step", *LOGGED, "episodes", "tokens", "rollout_seconds", "update_sec
 
 
 @dataclass
-class GRPOConfig(OnlineConfig):
+class GRPOConfig(TRLOnlineConfig):
     """Settings of GRPO; where TRL has the same thing it has the same name."""
 
     num_generations: int = 8  # games of a group, which all start alike
@@ -102,19 +102,14 @@ class MultiTurnGRPOTrainer(trl.GRPOTrainer):
         if rest or share % micro:
             raise ValueError(f"{config.episodes_per_update} games a round cannot be shared by {group.num_processes} processes "
                              f"with {steps} mini-batches each, in parts of {micro}")
-        names = {field.name for field in fields(trl.GRPOConfig)}
         told = {
-            **{f.name: getattr(config, f.name) for f in fields(config) if f.name in names},
-            "output_dir": str(folder if folder is not None else self._nowhere.name), "report_to": "none",
+            **config.arguments(trl.GRPOConfig, init, seed, self.folder or self._nowhere.name, folder is not None),
             "per_device_train_batch_size": micro, "gradient_accumulation_steps": share // micro,
             "steps_per_generation": steps * (share // micro), "max_steps": config.updates * config.num_iterations * steps,
-            "logging_steps": config.num_iterations * steps, "logging_nan_inf_filter": False, "disable_tqdm": True,
-            "save_strategy": "no" if folder is None else "steps", "save_total_limit": 2,
+            "logging_steps": config.num_iterations * steps, "logging_nan_inf_filter": False,
             "save_steps": config.checkpoint_every * config.num_iterations * steps,
             "beta": 0.0,  # TRL would look for the reference model in a folder; see below
-            "temperature": 1.0, "seed": seed, "shuffle_dataset": False, "disable_dropout": True, "bf16": False,
-            "gradient_checkpointing": False, "use_cpu": init.policy_model.device.type == "cpu" and group.device.type == "cpu",
-            **(trl_options or {})}
+            "shuffle_dataset": False, "disable_dropout": True, **(trl_options or {})}
         starts = [str(start) for update in range(1, config.updates + 1)
                   for start in game_seeds(seed, update, config.episodes_per_update // config.num_generations)]
         policy = copy.deepcopy(init.policy_model).requires_grad_(True)
@@ -205,13 +200,12 @@ class MultiTurnGRPOTrainer(trl.GRPOTrainer):
         self.agent.policy_model.eval()
         done = len(self.state.log_history)
         if self._interrupted.is_set() and done < self.config.updates:
-            raise KeyboardInterrupt(stopped(done, self.config.updates, self.folder))
+            raise KeyboardInterrupt(stopped("round", done, self.config.updates, self.folder))
         self.history = self.agent.history = self._frame()
 
     def _frame(self) -> pd.DataFrame:
-        """The history so far; a checkpoint has lost the order of its columns."""
-        frame = pd.DataFrame(self.state.log_history)
-        return frame[[*COLUMNS, *sorted(set(frame) - set(COLUMNS))]]
+        """The history so far."""
+        return history_frame(self.state.log_history, COLUMNS)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """A row of the history, in the names of the other algorithms; TRL calls this at the end of a round."""

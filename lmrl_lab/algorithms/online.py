@@ -1,16 +1,20 @@
-"""What the online algorithms share: the settings of their rounds, and the games that they play to learn from."""
+"""What the online algorithms share: the settings of their rounds, the games that they play to learn from, and what those on TRL's
+trainers tell TRL alike."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+import pandas as pd
 
 from lmrl_lab.agent import Agent
 from lmrl_lab.episode import Episode
 from lmrl_lab.rollout import rollout
+from lmrl_lab.training import processes, whole
 
 
 @dataclass
@@ -20,28 +24,24 @@ class OnlineConfig:
     updates: int = 60  # rounds
     episodes_per_update: int = 64  # games a round, over all processes
     learning_rate: float = 3e-4
-    lr_scheduler_type: str = "constant"  # transformers' names; "linear" ends at 0
     adam_beta1: float = 0.9
     adam_beta2: float = 0.95
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
-    micro_batch_size: int | None = None  # games a forward; None: a whole mini-batch. The gradients are the same
     bc_steps: int | None = None  # of behaviour cloning before, where no agent to start from is given; None: as for BC itself
     checkpoint_every: int = 10  # rounds between two checkpoints, where there is a folder
 
+    reads_data = False  # whether the offline data are read, once there is an agent to start from
+
     def __post_init__(self):
-        for name in [field.name for field in fields(self) if field.type in ("int", "int | None")]:
-            value = getattr(self, name)
-            if value is None and name in ("micro_batch_size", "bc_steps", "batch_size"):
+        for field in fields(self):
+            name, value, kind = field.name, getattr(self, field.name), field.type.removesuffix(" | None")
+            if value is None and kind != field.type:
                 continue
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or value != int(value) or value < 1:
-                raise ValueError(f"{name} is a whole number, at least 1, not {value!r}")
-            setattr(self, name, int(value))
-        for name in [field.name for field in fields(self) if field.type in ("float", "float | None")]:
-            value = getattr(self, name)
-            if value is None and name == "cliprange_value":
-                continue
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < math.inf:
+            if kind == "int":
+                setattr(self, name, whole(name, value))
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if kind == "float" and not (number and 0 <= value < math.inf):
                 raise ValueError(f"{name} is a number, at least 0, not {value!r}")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is above 0, not {self.learning_rate!r}")
@@ -49,6 +49,23 @@ class OnlineConfig:
     def cloning(self) -> dict:
         """Settings of the behaviour cloning before."""
         return {} if self.bc_steps is None else {"steps": self.bc_steps}
+
+
+@dataclass
+class TRLOnlineConfig(OnlineConfig):
+    """What those on TRL's trainers can be told besides."""
+
+    lr_scheduler_type: str = "constant"  # transformers' names; "linear" ends at 0
+    micro_batch_size: int | None = None  # games a forward; None: a whole mini-batch. The gradients are the same
+
+    def arguments(self, kind: type, init: Agent, seed: int, folder: str | os.PathLike, saving: bool) -> dict:
+        """Fields of `kind`, a config of TRL's: those of the same name here, and those that keep it quiet and at home. saving:
+        whether checkpoints are written to `folder`."""
+        names = {field.name for field in fields(kind)}
+        return {**{f.name: getattr(self, f.name) for f in fields(self) if f.name in names}, "output_dir": str(folder),
+                "report_to": "none", "disable_tqdm": True, "temperature": 1.0, "seed": seed, "bf16": False,
+                "gradient_checkpointing": False, "save_strategy": "steps" if saving else "no", "save_total_limit": 2,
+                "use_cpu": init.policy_model.device.type == processes().device.type == "cpu"}
 
 
 def game_seeds(seed: int, update: int, number: int) -> list[int]:
@@ -61,8 +78,8 @@ def collect(agent: Agent, seeds: Sequence[int]) -> list[Episode]:
     return rollout(agent, agent.task, seeds)
 
 
-def stopped(update: int, updates: int, folder) -> str:
-    """What an interrupted run says."""
-    kept = (f"go on with resume=True, the checkpoint is in {folder}" if folder
-            else "without a folder (out=) nothing of it is kept")
-    return f"training stopped after round {update} of {updates}; {kept}"
+def history_frame(log_history: Sequence[dict], columns: Sequence[str]) -> pd.DataFrame:
+    """The history so far: these columns, as far as they are there, and then what a probe has added; a checkpoint of
+    transformers' loses their order."""
+    frame = pd.DataFrame(log_history)
+    return frame[[name for name in columns if name in frame] + sorted(set(frame) - {*columns, "epoch"})]

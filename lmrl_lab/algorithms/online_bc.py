@@ -15,12 +15,12 @@ from accelerate.utils import gather_object
 
 from lmrl_lab.agent import Agent, Decoding
 from lmrl_lab.algorithms.bc import batch_loss
-from lmrl_lab.algorithms.online import OnlineConfig, collect, game_seeds, stopped
+from lmrl_lab.algorithms.online import OnlineConfig, collect, game_seeds
 from lmrl_lab.data import keep_best
 from lmrl_lab.env import TASKS
 from lmrl_lab.episode import Episode
 from lmrl_lab.tokens import make_rows
-from lmrl_lab.training import TrainConfig, check_length, fit, load_checkpoint, no_interrupt, processes, save_checkpoint
+from lmrl_lab.training import TrainConfig, check_length, fit, load_checkpoint, no_interrupt, processes, save_checkpoint, stopped
 
 
 @dataclass
@@ -77,7 +77,7 @@ def train_online_filtered_bc(task: str, episodes: list[Episode], init: Agent, co
                 save_checkpoint(path.parent, {"identity": identity, "step": update, "networks": model.state_dict(),
                                               "history": history})
             if stop:
-                raise KeyboardInterrupt(stopped(update, config.updates, folder))
+                raise KeyboardInterrupt(stopped("round", update, config.updates, folder))
     agent.history = pd.DataFrame(history)
     return agent
 

@@ -15,7 +15,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
@@ -31,17 +31,17 @@ from trl.experimental import ppo as trl_ppo
 from lmrl_lab.agent import Agent, Decoding
 from lmrl_lab.algorithms.bc import bc_loss
 from lmrl_lab.algorithms.checkpoints import newest_checkpoint, seal
-from lmrl_lab.algorithms.online import OnlineConfig, collect, game_seeds, stopped
+from lmrl_lab.algorithms.online import TRLOnlineConfig, collect, game_seeds, history_frame
 from lmrl_lab.episode import Episode
 from lmrl_lab.files import write_atomically
 from lmrl_lab.heads import value_head
 from lmrl_lab.models import ValueNetwork, few_threads, head, read, save_weights, seeded, trunk
-from lmrl_lab.tokens import Row, Steps, TokenBatch, collate, make_rows, pack
-from lmrl_lab.training import batch_indices, check_length, no_interrupt, processes
+from lmrl_lab.tokens import Row, Steps, collate, make_rows, pack
+from lmrl_lab.training import check_length, no_interrupt, processes, share, stopped
 
 
 @dataclass
-class PPOConfig(OnlineConfig):
+class PPOConfig(TRLOnlineConfig):
     """Settings of PPO; where TRL has the same thing it has the same name."""
 
     num_ppo_epochs: int = 4  # passes over a round's games
@@ -54,7 +54,7 @@ class PPOConfig(OnlineConfig):
     kl_coef: float = 0.01  # of the penalty for leaving the cloned policy, in the scaled reward of each action token
     entropy_coef: float = 0.0  # weight of an entropy bonus
     bc_coef: float = 0.0  # weight of a BC loss on the offline data: the paper's cure for policies that unlearn
-    bc_batch_size: int = 32  # rows of that data a gradient step
+    bc_batch_size: int = 32  # rows of that data a gradient step, over all processes
     reward_scale: float = 0.1  # the networks see rewards times this
     whiten_floor: float = 0.3  # advantages are divided by at least this share of the run's largest standard deviation so far
 
@@ -68,6 +68,10 @@ class PPOConfig(OnlineConfig):
         if self.episodes_per_update % self.num_mini_batches:
             raise ValueError(f"{self.episodes_per_update} games a round (episodes_per_update) cannot be cut into "
                              f"{self.num_mini_batches} equal mini-batches (num_mini_batches)")
+
+    @property
+    def reads_data(self) -> bool:
+        return self.bc_coef > 0
 
 
 # ---------------------------------------------------------------------------------------------------------- the maths
@@ -201,26 +205,22 @@ class MultiTurnPPOTrainer(trl_ppo.PPOTrainer):
                  folder: str | os.PathLike | None = None, spent: float = 0.0, callbacks: list[TrainerCallback] | None = None,
                  trl_options: dict | None = None):
         self.config, self.seed, self.offline, self.spent = config, seed, list(offline), spent
+        self._weights = np.array([row.weight for row in self.offline])
         self.folder = Path(folder) if folder is not None else None
         self._nowhere = None if folder is not None else tempfile.TemporaryDirectory()  # TRL wants a folder
         group = processes()
-        share, rest = divmod(config.episodes_per_update, group.num_processes)
-        if rest or share % config.num_mini_batches:
+        own, rest = divmod(config.episodes_per_update, group.num_processes)
+        if rest or own % config.num_mini_batches:
             raise ValueError(f"{config.episodes_per_update} games a round cannot be shared by {group.num_processes} processes "
                              f"with {config.num_mini_batches} mini-batches each")
         policy = copy.deepcopy(init.policy_model).requires_grad_(True)
         with seeded(seed):
             critic = _Critic(policy)
-        names = {f.name for f in fields(trl_ppo.PPOConfig)}
-        same = {f.name: getattr(config, f.name) for f in fields(config) if f.name in names}
-        same["cliprange_value"] = config.cliprange_value or 0.0  # TRL knows no None
         told = {
-            **same, "output_dir": str(folder if folder is not None else self._nowhere.name), "report_to": "none",
-            "per_device_train_batch_size": share, "total_episodes": config.updates * config.episodes_per_update,
-            "bf16": False, "gradient_checkpointing": False, "temperature": 1.0, "num_sample_generations": 0, "seed": seed,
-            "use_cpu": policy.device.type == "cpu" and group.device.type == "cpu", "disable_tqdm": True, "logging_steps": 1,
-            "save_strategy": "no" if folder is None else "steps", "save_steps": config.checkpoint_every, "save_total_limit": 2,
-            **(trl_options or {})}
+            **config.arguments(trl_ppo.PPOConfig, init, seed, self.folder or self._nowhere.name, folder is not None),
+            "per_device_train_batch_size": own, "total_episodes": config.updates * config.episodes_per_update,
+            "cliprange_value": config.cliprange_value or 0.0,  # TRL knows no None
+            "num_sample_generations": 0, "logging_steps": 1, "save_steps": config.checkpoint_every, **(trl_options or {})}
         games = [{"seed": i} for i in range(config.episodes_per_update)]  # our loop draws its own; TRL wants a data set
         with seeded(seed), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # names that TRL still uses and transformers is about to rename
@@ -312,7 +312,8 @@ class MultiTurnPPOTrainer(trl_ppo.PPOTrainer):
             steps = [collate([games.rows[i] for i in part], self.agent.codec.pad_id).to(accelerator.device).steps()]
             cloned = begin == 0 and config.bc_coef > 0
             if cloned:
-                batch = self._offline_batch(number)
+                batch = share(self.offline, self._weights, number, config.bc_batch_size, self.seed, accelerator)
+                batch = batch.to(accelerator.device)
                 steps.append(batch.steps())
             (logits, values), *rest = self.model(steps)
             logprobs = _taken(logits, steps[0])
@@ -333,18 +334,6 @@ class MultiTurnPPOTrainer(trl_ppo.PPOTrainer):
         self.optimizer.step()
         self.optimizer.zero_grad()
         return {**total, "grad_norm": norm}
-
-    def _offline_batch(self, number: int) -> TokenBatch:
-        """This process's rows of offline data for a gradient step."""
-        accelerator = self.accelerator
-        weights = np.array([row.weight for row in self.offline])
-        chosen = batch_indices(number * accelerator.num_processes + accelerator.process_index, weights, self.config.bc_batch_size,
-                               self.seed)
-        batch = collate([self.offline[i] for i in chosen], self.agent.codec.pad_id)
-        if len(self.offline) > self.config.bc_batch_size and weights.min() != weights.max():  # drawn in proportion to counts
-            batch.weight = torch.ones_like(batch.weight)
-            batch.normalizer = float(batch.action_mask.sum())
-        return batch.to(accelerator.device)
 
     # --------------------------------------------------------------------------------------------- the loop
 
@@ -384,7 +373,7 @@ class MultiTurnPPOTrainer(trl_ppo.PPOTrainer):
                     self._save_checkpoint(self.model, trial=None)
                     self.control = self.callback_handler.on_save(self.args, self.state, self.control)
                 if stop:
-                    raise KeyboardInterrupt(stopped(update, config.updates, self.folder))
+                    raise KeyboardInterrupt(stopped("round", update, config.updates, self.folder))
                 if self.control.should_training_stop:
                     break
             self.control = self.callback_handler.on_train_end(self.args, self.state, self.control)
@@ -413,8 +402,7 @@ class MultiTurnPPOTrainer(trl_ppo.PPOTrainer):
 
     def _frame(self) -> pd.DataFrame:
         """The history so far."""
-        frame = pd.DataFrame(self.state.log_history)
-        return frame[[name for name in COLUMNS if name in frame] + sorted(set(frame) - {*COLUMNS, "epoch"})]
+        return history_frame(self.state.log_history, COLUMNS)
 
     def _restore(self, folder: Path | None) -> None:
         """Go back to a checkpoint; None, where a run stopped before its first one, is the beginning."""
@@ -455,7 +443,7 @@ def train_ppo(task: str, episodes: list[Episode], init: Agent, config: PPOConfig
               resume: bool = False, callback: Callable | None = None, probe: Callable | None = None, probe_every: int = 100,
               spent: float = 0.0) -> Agent:
     """PPO from a cloned agent; `episodes` are read for the BC loss only (`bc_coef` above 0)."""
-    rows = make_rows(episodes, init.codec, init.context, next_state=False) if config.bc_coef else []
+    rows = make_rows(episodes, init.codec, init.context, next_state=False) if config.reads_data else []
     tell = _Tell(callback, probe, probe_every)
     trainer = MultiTurnPPOTrainer(init, config, rows, seed, folder, spent, callbacks=[tell])
     tell.agent = trainer.agent

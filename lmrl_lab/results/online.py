@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
 
 import pandas as pd
 
 from lmrl_lab.agent import Agent
-from lmrl_lab.algorithms import train
 from lmrl_lab.data import generate
 from lmrl_lab.evaluation import evaluate
-from lmrl_lab.results import once
+from lmrl_lab.results import once, trained
 from lmrl_lab.tasks import maze, maze_board
 
 CODE = (maze, maze_board, sys.modules[__name__])
+BC = {"BC": ("bc", {}, None)}  # methods as in `trained`; all others start from it
 ALGORITHMS = ("ppo", "online_filtered_bc", "grpo")
 UPDATES = {"maze-fo": 40, "maze-po": 60}
 LONGER = 3  # times as long, to see whether anything collapses
@@ -30,62 +32,53 @@ CURES = {
 def maze_online(seeds: list[int]) -> dict[str, pd.DataFrame]:
     """Each online algorithm from the BC agent at default settings: a row a run, and a row a round."""
     rows, curves = [], []
-    for task in UPDATES:
+    for task, usual in UPDATES.items():
+        methods = {**BC, **{f"{algorithm}-{updates}": (algorithm, {"updates": updates}, "BC")
+                            for algorithm in ALGORITHMS for updates in (usual, LONGER * usual)}}
         for seed in seeds:
-            bc = _Clone(task, seed)
-            for algorithm in ALGORITHMS:
-                for updates in (UPDATES[task], LONGER * UPDATES[task]):
-                    found = once(f"online-{task}-{algorithm}-{updates}-{seed}",
-                                 lambda a=algorithm, n=updates, bc=bc: _run(a, n, bc), *CODE)
-                    rows.append(found[-1])
-                    if updates == UPDATES[task]:
-                        curves += found[:-1]
-                    print(pd.DataFrame(rows[-1:]).round(2).to_string(index=False), flush=True)
+            agent = _maker(methods, task, seed)
+            for method in [name for name in methods if name not in BC]:
+                *curve, run = once(f"online-{task}-{method}-{seed}", functools.partial(_run, agent, method, task, seed), *CODE)
+                rows.append(run)
+                curves += curve if run["updates"] == usual else []
+                print(pd.DataFrame([run]).round(2).to_string(index=False), flush=True)
     return {"maze_online_runs": pd.DataFrame(rows), "maze_online": pd.DataFrame(curves)}
 
 
 def ppo_stability(seeds: list[int]) -> dict[str, pd.DataFrame]:
     """PPO on maze-fo, 60 rounds, where it collapses, and with one thing changed at a time: a row a cure and seed."""
     rows = []
+    methods = {**BC, **{cure: ("ppo", {"updates": 60, **COLLAPSE, **change}, "BC") for cure, change in CURES.items()}}
     for seed in seeds:
-        bc = _Clone("maze-fo", seed)
-        for cure, change in CURES.items():
-            settings = {**COLLAPSE, **change}
-            rows += once(f"stability-{cure}-{seed}", lambda cure=cure, s=settings, bc=bc: [_stability(cure, s, bc)], *CODE)
+        agent = _maker(methods, "maze-fo", seed)
+        for cure in CURES:
+            rows += once(f"stability-{cure}-{seed}", functools.partial(_stability, agent, cure, seed), *CODE)
             print(pd.DataFrame(rows[-1:]).round(2).to_string(index=False), flush=True)
     return {"ppo_stability": pd.DataFrame(rows)}
 
 
-class _Clone:
-    """The BC agent of a task and seed, trained when it is first asked for."""
-
-    def __init__(self, task: str, seed: int):
-        self.task, self.seed, self._agent = task, seed, None
-
-    @property
-    def agent(self) -> Agent:
-        if self._agent is None:
-            self._agent = train("bc", self.task, generate(self.task, seed=self.seed), seed=self.seed)
-        return self._agent
+def _maker(methods: dict[str, tuple], task: str, seed: int) -> Callable[[str], Agent]:
+    """name of a method -> its agent, trained when it is first asked for."""
+    data = functools.partial(generate, task, seed=seed)
+    return functools.partial(trained, methods=methods, task=task, episodes=data, seed=seed, agents={})
 
 
-def _run(algorithm: str, updates: int, bc: _Clone) -> list[dict]:
+def _run(agent: Callable[[str], Agent], method: str, task: str, seed: int) -> list[dict]:
     """A row a round, and behind them one for the run: its best and its last tenth, and an evaluation at its end."""
-    told = {"task": bc.task, "algorithm": algorithm, "seed": bc.seed}
-    agent = train(algorithm, bc.task, init=bc.agent, seed=bc.seed, updates=updates)
-    history = agent.history
+    player = agent(method)
+    told, history = {"task": task, "algorithm": method.split("-")[0], "seed": seed}, player.history
     curve = [{**told, "step": int(row["step"]), "episodes": int(row["episodes"]), "seconds": row["seconds"],
               "mean_return": row["mean_return"]} for row in history.to_dict("records")]
-    score = evaluate(agent, bc.task, seed=bc.seed)
-    return [*curve, {**told, "updates": updates, **tenths(history["mean_return"]), "mean_return": score.mean_return,
+    score = evaluate(player, task, seed=seed)
+    return [*curve, {**told, "updates": len(history), **tenths(history["mean_return"]), "mean_return": score.mean_return,
                      "interval_low": score.interval[0], "interval_high": score.interval[1], "success_rate": score.success_rate,
-                     "cpu_seconds": history["seconds"].iloc[-1]}]
+                     "cpu_seconds": player.spent}]
 
 
-def _stability(cure: str, settings: dict, bc: _Clone) -> dict:
-    history = train("ppo", bc.task, generate(bc.task, seed=bc.seed), init=bc.agent, seed=bc.seed, updates=60, **settings).history
-    return {"cure": cure, "seed": bc.seed, **tenths(history["mean_return"]), **falls(history["mean_return"]),
-            "entropy": history["entropy"].iloc[-1], "kl": history["kl"].iloc[-1], "largest_step": history["approx_kl"].max()}
+def _stability(agent: Callable[[str], Agent], cure: str, seed: int) -> list[dict]:
+    history = agent(cure).history
+    return [{"cure": cure, "seed": seed, **tenths(history["mean_return"]), **falls(history["mean_return"]),
+             "entropy": history["entropy"].iloc[-1], "kl": history["kl"].iloc[-1], "largest_step": history["approx_kl"].max()}]
 
 
 def tenths(returns: pd.Series) -> dict[str, float]:
