@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     p = verbs.add_parser("benchmark", help="train and evaluate every algorithm on every task and seed, and write the table; "
                                            "the same command goes on where it was stopped")
     p.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all")
-    p.add_argument("--algorithms", nargs="+", metavar="ALGORITHM", help="default: all that train")
+    p.add_argument("--algorithms", nargs="+", metavar="ALGORITHM", help="default: the paper's, all that train but grpo")
     p.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="SEED", help="default: 0 1 2")
     p.add_argument("--episodes", type=int, help="games of an evaluation (default: the task's own number)")
     p.add_argument("--set", type=_setting, action="append", default=[], metavar="ALGORITHM.NAME=VALUE", dest="settings",

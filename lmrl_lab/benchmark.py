@@ -35,6 +35,7 @@ from lmrl_lab.simulators import ChatPolicy, SimulatorError
 from lmrl_lab.training import processes
 
 TEMPERATURES = (1.0, 0.0)  # of the two evaluations of a cell: sampled and greedy
+USUAL = [name for name in ALGORITHMS if name != "grpo"]  # the paper's; GRPO is made where it is asked for
 UNREAD = {"__main__", "benchmark_tables", "checkup", "inspection", "plots"}  # code of which nothing goes into a cell
 
 
@@ -51,9 +52,9 @@ class Cell(NamedTuple):
 class Benchmark:
     """A benchmark in a folder: `Benchmark("runs/benchmark", ["maze-fo"]).run()`.
 
-    tasks, algorithms: ids, None: all of them. episodes: games of an evaluation, None: the card's. settings: algorithm -> what
-    differs from the cards' settings, on all tasks. few_shot: the spec of a language model that plays too, told the rules and
-    shown `examples` games. Raises ValueError for what is not known.
+    tasks, algorithms: ids, None: all tasks, the `USUAL` algorithms. episodes: games of an evaluation, None: the card's. settings:
+    algorithm -> what differs from the cards' settings, on all tasks. few_shot: the spec of a language model that plays too, told
+    the rules and shown `examples` games. Raises ValueError for what is not known.
 
     A cell belongs to the configuration that it was made with: settings, games, versions, and a hash of the code as it is when
     this object is made. A folder that holds a cell of another one is refused.
@@ -71,7 +72,7 @@ class Benchmark:
     def __post_init__(self):
         self.folder = Path(self.folder)
         self.tasks = _in_order("task", self.tasks or TASKS, list(TASKS))
-        self.algorithms = _in_order("algorithm", self.algorithms or ALGORITHMS, [*ALGORITHMS, "few_shot"])
+        self.algorithms = _in_order("algorithm", self.algorithms or USUAL, [*ALGORITHMS, "few_shot"])
         _in_order("algorithm", self.settings, list(ALGORITHMS))
         if self.few_shot is not None and "few_shot" not in self.algorithms:
             self.algorithms.append("few_shot")
@@ -226,7 +227,7 @@ class Benchmark:
         """The shell command that makes all of it, without the folder."""
         words = ["python", "-m", "lmrl_lab", "benchmark"]
         for name, values, usual in (("tasks", self.tasks, list(TASKS)), ("seeds", self.seeds, [0, 1, 2]),
-                                    ("algorithms", [a for a in self.algorithms if a != "few_shot"], list(ALGORITHMS))):
+                                    ("algorithms", [a for a in self.algorithms if a != "few_shot"], USUAL)):
             words += [] if values == usual else [f"--{name}", *map(str, values)]
         words += ["--episodes", str(self.episodes)] if self.episodes else []
         words += [word for algorithm, own in sorted(self.settings.items()) for name, value in sorted(own.items())

@@ -178,6 +178,32 @@ def over_turns(groups: Mapping[str, np.ndarray], ylabel: str, title: str = "") -
                    + "; ".join(said) + ".")
 
 
+def score_map(table: pd.DataFrame, title: str = "") -> Picture:
+    """A benchmark as a map: tasks down, algorithms across, the normalised score as colour and the return as a number.
+
+    table: a row a task and algorithm with `mean_return` and `normalized`, in the order wanted (`benchmark_table.csv` at one
+    temperature). The colours end at 0 and 100; a cell that is not there stays white.
+    """
+    tasks, algorithms = list(dict.fromkeys(table["task"])), list(dict.fromkeys(table["algorithm"]))
+    scores, returns = (table.pivot(index="task", columns="algorithm", values=name).loc[tasks, algorithms]
+                       for name in ("normalized", "mean_return"))
+    figure, ax = _axes(1.6 + 1.0 * len(algorithms), 0.9 + 0.42 * len(tasks))
+    shown = ax.imshow(scores.to_numpy(float), cmap="viridis", vmin=0, vmax=100, aspect="auto")
+    for (r, c), score in np.ndenumerate(scores.to_numpy(float)):
+        if np.isfinite(score):
+            ax.text(c, r, f"{returns.iloc[r, c]:.3g}", ha="center", va="center", fontsize=9,
+                    color="black" if score > 60 else "white")
+    ax.set_xticks(range(len(algorithms)), [name.replace("_", "\n", 1) for name in algorithms], fontsize=9)
+    ax.set_yticks(range(len(tasks)), tasks, fontsize=9)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_title(title, fontsize=10)
+    figure.colorbar(shown, ax=ax, label="score: 50 behaviour, 100 best", shrink=0.9)
+    said = "; ".join(f"{task}: " + ", ".join(f"{name} {returns.loc[task, name]:.3g} ({scores.loc[task, name]:.0f})"
+                                             for name in algorithms if np.isfinite(scores.loc[task, name])) for task in tasks)
+    return Picture(figure, f"{title or 'Scores'}: return, and in brackets the score, of each algorithm on each task. {said}.")
+
+
 def maze_map(of, values: Sequence[float] | None = None, table: np.ndarray | None = None, title: str = "", label: str = "",
              ax=None, limits: tuple[float, float] | None = None) -> Picture | None:
     """A maze with a number a cell as colour (`values`, NaN: none) and a policy as arrows (`table`, (cells, 4)).

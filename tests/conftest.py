@@ -1,10 +1,11 @@
-"""Shared by all tests: data goes to a cache of the session's own, and torch uses one thread."""
+"""Shared by all tests: data goes to a cache of the session's own, and torch uses one thread of the CPU, where numbers repeat."""
 
 import os
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a GPU is tried by `python -m tests.bench.gpu`
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 

@@ -40,3 +40,14 @@ def test_groups_of_a_histogram_are_outlines_that_hide_nothing_and_one_group_is_f
     assert len({outline.get_linestyle() for outline in outlines}) == 4  # in greyscale too
     assert picture.alt.startswith("Four: histogram of return; a: mean 1, 4 values; b: mean 0.75, 4 values")
     assert plots.histogram({"a": [0.0, 1.0]}, "return").figure.axes[0].patches[0].get_fill()
+
+
+def test_a_score_map_tells_every_cell_and_leaves_missing_ones_white():
+    table = pd.DataFrame({"task": ["maze-fo", "maze-fo", "wordle"], "algorithm": ["bc", "online_filtered_bc", "bc"],
+                          "mean_return": [-82.0, -7.25, -4.1], "normalized": [50.0, 99.5, -300.0]})
+    picture = plots.score_map(table, "two tasks")
+    assert picture.alt.endswith("maze-fo: bc -82 (50), online_filtered_bc -7.25 (100); wordle: bc -4.1 (-300).")
+    [axes, _] = picture.figure.axes
+    assert sorted(text.get_text() for text in axes.texts) == ["-4.1", "-7.25", "-82"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["bc", "online\nfiltered_bc"]
+    assert axes.images[0].get_array().mask.sum() == 1 and len(picture.png()) > 3_000

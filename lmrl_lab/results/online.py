@@ -70,9 +70,11 @@ def _run(agent: Callable[[str], Agent], method: str, task: str, seed: int) -> li
     curve = [{**told, "step": int(row["step"]), "episodes": int(row["episodes"]), "seconds": row["seconds"],
               "mean_return": row["mean_return"]} for row in history.to_dict("records")]
     score = evaluate(player, task, seed=seed)
+    parts = {part: history[part].sum() if part in history else float("nan")
+             for part in ("rollout_seconds", "scoring_seconds", "update_seconds")}  # PPO's profile
     return [*curve, {**told, "updates": len(history), **tenths(history["mean_return"]), "mean_return": score.mean_return,
                      "interval_low": score.interval[0], "interval_high": score.interval[1], "success_rate": score.success_rate,
-                     "cpu_seconds": player.spent}]
+                     "cpu_seconds": player.spent, "tokens": history["tokens"].iloc[-1], **parts}]
 
 
 def _stability(agent: Callable[[str], Agent], cure: str, seed: int) -> list[dict]:

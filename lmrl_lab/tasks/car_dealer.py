@@ -366,5 +366,7 @@ CARDS = {
         turn_tokens=40, vocabulary=_vocabulary(), model_text=model_text, evaluation_episodes=400,
         settings={"bc": {"steps": 700, "batch_size": 32, "learning_rate": 3e-3},
                   "filtered_bc": {"steps": 500, "batch_size": 32, "learning_rate": 3e-3},
-                  "mc": _VALUES, "ilql": {**_VALUES, "tau": 0.7, "polyak": 0.05}}),
+                  "mc": _VALUES, "ilql": {**_VALUES, "tau": 0.7, "polyak": 0.05},
+                  "ppo": {"updates": 120, "gamma": 1.0},
+                  "online_filtered_bc": {"updates": 100, "episodes_per_update": 128, "keep": 0.1, "learning_rate": 3e-4}}),
 }

@@ -439,14 +439,16 @@ def _card(task: str, **fields) -> TaskCard:
 _NETWORK = {"layers": 1, "width": 128, "heads": 8}
 
 
-def _settings(batch_size: int, gamma: float) -> dict[str, dict]:
+def _settings(batch_size: int, gamma: float, games: int, ppo: dict, online: dict) -> dict[str, dict]:
     """Rewards are about 1, and so is the scale. Moves differ by hundredths in value, hence the large beta; a low gamma sets
     quick mates apart from slow ones. With little CQL beta lifts illegal tokens, whose values nothing holds down; with much,
     Q becomes a second, worse clone."""
     clone = {"steps": 2_500, "batch_size": batch_size, "learning_rate": 5e-3}
     values = {"steps": 800, "batch_size": batch_size, "learning_rate": 2e-3, "gamma": gamma, "beta": 8.0, "cql": 0.03,
               "reward_scale": 1.0, "bc_steps": clone["steps"]}
-    return {"bc": clone, "filtered_bc": clone, "mc": values, "ilql": {**values, "tau": 0.9}}
+    return {"bc": clone, "filtered_bc": clone, "mc": values, "ilql": {**values, "tau": 0.9},
+            "ppo": {"episodes_per_update": games, "reward_scale": 1.0, **ppo},
+            "online_filtered_bc": {"updates": 20, "episodes_per_update": games, "learning_rate": 3e-4, **online}}
 
 
 # the default opponent depends on what is installed, and the card's references go with it
@@ -459,7 +461,8 @@ CARDS = {
         "chess", title="Chess", summary="play White against an engine",
         capability="strategy over a long game, and legality: few texts are a legal move",
         vocabulary=(*_placed(PIECES), *_RIGHTS, *SPELLING), turn_tokens=37 + 64,  # an untrained model's action may have 64
-        network=_NETWORK, settings=_settings(256, gamma=0.98), data_size=3_000, side_by_side=16,
+        network=_NETWORK, data_size=3_000, side_by_side=16, evaluation_episodes=64,
+        settings=_settings(256, 0.98, 16, {"updates": 30, "num_ppo_epochs": 2, "micro_batch_size": 4}, {"keep": 0.3}),
         references=_AGAINST["built-in" if find_stockfish() is None else "stockfish"],
         other_references={(("opponent", name),): of for name, of in _AGAINST.items()},
         paper={"BC": -22.3, "filtered BC": -56.5, "MC": -28.2, "ILQL": -21.4, "PPO": -16.0, "online filtered BC": -22.3,
@@ -468,7 +471,7 @@ CARDS = {
         "chess-endgames", title="Chess endgames", summary="mate a bare king with queen or rook, alone or together",
         capability="credit: one reward at the end of up to fifty moves, and some moves throw it away",
         vocabulary=(*_placed("KQRk"), *SPELLING), turn_tokens=4 + 64,
-        network=_NETWORK, settings=_settings(512, gamma=0.95), data_size=30_000,
+        network=_NETWORK, settings=_settings(512, 0.95, 128, {"gamma": 0.95, "learning_rate": 1e-4}, {}), data_size=30_000,
         references=References(-100.0, 0.475, 1.0, (0.0, 0.011, 0.0), _command("chess-endgames", "table")),
         evaluation_options=endgame_options, evaluation_episodes=TEST_POSITIONS,
         paper={"BC": 0.112, "filtered BC": -0.439, "MC": 0.588, "ILQL": 0.452, "PPO": 0.814, "online filtered BC": 0.112,

@@ -406,7 +406,8 @@ CARDS = {
                   "best": BeliefPolicy, "best memoryless": best_memoryless_policy,
                   "best memoryless deterministic": best_memoryless_deterministic_policy},
         references=References(-100.0, -82.31, -7.24, (0.0, 0.14, 0.0), _COMMAND), context="episode", turn_tokens=5,
-        settings={"mc": {"beta": 0.5}, "ilql": {"tau": 0.99}},
+        settings={"mc": {"beta": 0.5}, "ilql": {"tau": 0.99},
+                  "online_filtered_bc": {"updates": 150, "keep": 0.3, "learning_rate": 3e-4}},
         paper={"BC": -79.5, "filtered BC": -82.9, "MC": -80.3, "ILQL": -52.9, "PPO": -91.7, "online filtered BC": -79.5,
                "GPT-4": -88.0}),
 }

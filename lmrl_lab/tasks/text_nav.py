@@ -34,7 +34,8 @@ __all__ = ["CARDS", "COMMANDS", "House", "MAX_COMMANDS", "State", "TextNavEnv", 
 GREAT_HALF = 0.29  # how often the behaviour policy knows its way in the half that holds the task
 ON_PLAN = 0.9  # how often, there, it starts the room's plan
 # rewards are 0 or 1, so values need no shrinking, and small differences of them much bending
-SETTINGS = {"mc": {"reward_scale": 1.0, "beta": 16.0}, "ilql": {"reward_scale": 1.0, "beta": 16.0, "steps": 300}}
+SETTINGS = {"mc": {"reward_scale": 1.0, "beta": 16.0}, "ilql": {"reward_scale": 1.0, "beta": 16.0, "steps": 300},
+            "ppo": {"reward_scale": 1.0}}
 
 
 class TextNavEnv(TextEnv):
