@@ -35,7 +35,8 @@ from lmrl_lab.simulators import ChatPolicy, SimulatorError
 from lmrl_lab.training import processes
 
 TEMPERATURES = (1.0, 0.0)  # of the two evaluations of a cell: sampled and greedy
-UNREAD = {"__main__", "benchmark_tables", "checkup", "inspection", "plots"}  # code of which nothing goes into a cell
+# code of which nothing goes into a cell
+UNREAD = {"__main__", "benchmark_tables", "checkup", "classroom", "contract", "inspection", "plots"}
 
 
 class Cell(NamedTuple):
