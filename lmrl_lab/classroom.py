@@ -154,7 +154,7 @@ def _take(board: Leaderboard, path: Path, card: TaskCard, seeds, games: dict, ev
                 if why:
                     refuse(why, f", line {number}")
     except Exception as error:  # a hand-in is anybody's file: whatever reading it raises is said, and the board goes on
-        refuse(error)
+        refuse(str(error).replace(f"{path.parent}{os.sep}", "") or type(error).__name__)
 
 
 def _keep(record, card: TaskCard, seeds, games: dict[int, Episode], keywords: dict) -> str | None:
@@ -265,7 +265,7 @@ def _play_here(call: str) -> None:
         from lmrl_lab.agent import load_agent
         evaluate(load_agent(folder), task, episodes, seed, save_to=out, **keywords)
     except Exception as error:
-        sys.exit(_line(error))
+        sys.exit(_line(error) or type(error).__name__)
 
 
 # ---------------------------------------------------------------------------------------------- doubts
@@ -322,5 +322,5 @@ def _name(path: Path) -> str:
 
 def _line(said: object) -> str:
     """One line of printable text, at most 300 characters."""
-    text = " ".join((str(said) or type(said).__name__).split())
+    text = " ".join(str(said).split())
     return "".join(letter if letter.isprintable() else "?" for letter in text)[:300]
