@@ -131,7 +131,7 @@ def shuffled_order(differences):
 
 def normal(differences):
     d = np.array(differences)
-    return 1.0 if len(d) < 2 else float(math.erfc(abs(d.mean()) / (d.std(ddof=1) / len(d) ** 0.5) / 2**0.5))
+    return 1.0 if len(d) < 2 else float(math.erfc(abs(d.mean()) / ((d.std(ddof=1) + 1e-12) / len(d) ** 0.5) / 2**0.5))
 
 
 # ------------------------------------------------------------------------------------------------------- holm
