@@ -48,6 +48,8 @@ class Leaderboard:
     @property
     def table(self) -> pd.DataFrame:
         """A row a player: kind, and the columns of `plots.score_table`."""
+        if not self.scores:
+            return pd.DataFrame(columns=["kind"]).rename_axis("player")
         order = sorted(range(len(self.scores)), key=lambda i: -self.scores[i].mean_return)
         found = plots.score_table([self.scores[i] for i in order]).rename_axis("player")
         found.insert(0, "kind", [self.kinds[i] for i in order])
@@ -64,12 +66,12 @@ class Leaderboard:
         return pd.DataFrame(self.refused, columns=["student", "what", "why"])
 
     def __repr__(self) -> str:
-        parts = [self.table.to_string()]
+        parts = [self.table.to_string() if self.scores else "nobody to compare"]
         parts += [f"refused: {row['student']}, {row['what']}: {row['why']}" for row in self.refused]
         return "\n".join([*parts, *(f"ask: {doubt}" for doubt in self.doubts)])
 
     def _repr_html_(self) -> str:
-        parts = [self.picture._repr_html_(), self.table.to_html(border=0)]
+        parts = [self.picture._repr_html_(), self.table.to_html(border=0)] if self.scores else ["<p>nobody to compare</p>"]
         if self.refused:
             parts += ["<p><b>Refused</b></p>", self.refusals().to_html(border=0, index=False)]
         parts += [f"<p><b>Ask:</b> {html.escape(doubt)}</p>" for doubt in self.doubts]
@@ -107,7 +109,7 @@ def leaderboard(folder: str | os.PathLike, task: str, seeds: Sequence[int] | Non
     if keywords.get("simulator", "scripted") != "scripted":
         raise ValueError("games with a language model cannot be played again, so nobody can check them: simulator='scripted'")
     make(task, **keywords).close()  # an unknown keyword is an error before anything is read
-    board, people = Leaderboard(task, keywords=keywords), {}
+    board, people, seeds = Leaderboard(task, keywords=keywords), {}, None if seeds is None else set(seeds)
     for student in sorted(folder.iterdir()):
         if student.name.startswith("."):
             continue
@@ -119,9 +121,10 @@ def leaderboard(folder: str | os.PathLike, task: str, seeds: Sequence[int] | Non
             if not path.name.startswith("."):
                 _take(board, path, card, seeds, games, (episodes, seed, time_limit))
         if games:
-            people[_name(student)] = list(games.values())
+            name = _name(student)
+            people[name if name not in people else f"{name} ({len(people) + 1})"] = list(games.values())
     for name, played in people.items():
-        missing = f" ({len(played)} of {len(set(seeds))} games)" if seeds is not None and len(played) < len(set(seeds)) else ""
+        missing = f" ({len(played)} of {len(seeds)} games)" if seeds is not None and len(played) < len(seeds) else ""
         _add(board, _few(score(played, policy=name + missing)), "person")
     if len(people) > 1:
         _add(board, _together(people), "all people")
@@ -131,7 +134,7 @@ def leaderboard(folder: str | os.PathLike, task: str, seeds: Sequence[int] | Non
     return board
 
 
-def _take(board: Leaderboard, path: Path, card: TaskCard, seeds, games: dict, evaluation: tuple) -> None:
+def _take(board: Leaderboard, path: Path, card: TaskCard, seeds: set[int] | None, games: dict, evaluation: tuple) -> None:
     """Read one thing of a student's folder into `games` or `board`; whatever is wrong with it is a line in `board.refused`."""
     def refuse(why: object, what: str = "") -> None:
         board.refused.append({"student": _name(path.parent), "what": _name(path) + what, "why": _line(why)})
@@ -144,7 +147,7 @@ def _take(board: Leaderboard, path: Path, card: TaskCard, seeds, games: dict, ev
                 return refuse("no saved agent: it has no agent.json")
             played = _play_apart(path, card.id, *evaluation, board.keywords)
             _add(board, score(played, policy=f"{_name(path.parent)}: {_name(path)}"), "agent")
-        elif path.suffix != ".jsonl":
+        elif path.suffix != ".jsonl" or not path.is_file():
             refuse("neither a .jsonl file of games nor the folder of an agent")
         elif path.stat().st_size > LARGEST_MB * 1_000_000:
             refuse(f"more than {LARGEST_MB} MB")
@@ -157,12 +160,12 @@ def _take(board: Leaderboard, path: Path, card: TaskCard, seeds, games: dict, ev
         refuse(str(error).replace(f"{path.parent}{os.sep}", "") or type(error).__name__)
 
 
-def _keep(record, card: TaskCard, seeds, games: dict[int, Episode], keywords: dict) -> str | None:
+def _keep(record, card: TaskCard, seeds: set[int] | None, games: dict[int, Episode], keywords: dict) -> str | None:
     """Put the Episode of a file's line among `games`, by its seed; or say why not."""
     try:
         episode = Episode.from_dict(record)
         why = _not_this_game(episode, card, keywords)
-        if why is None and seeds is not None and episode.seed not in set(seeds):
+        if why is None and seeds is not None and episode.seed not in seeds:
             why = f"seed {episode.seed} is none of the games that were to be played"
         if why is None and episode.seed in games:
             twice = games[episode.seed].actions == episode.actions

@@ -317,12 +317,13 @@ def test_files_that_are_no_hand_ins_are_refused_by_name_and_stop_nothing(real, t
     for name, content in bad.items():
         (ben / name).write_bytes(content)
     (ben / "folder").mkdir()
+    os.mkfifo(ben / "pipe.jsonl")  # whoever reads from it waits for ever
     (ben / "link.jsonl").symlink_to(tmp_path / "ana" / "games.jsonl")
     (ben / ".hidden").write_text("left alone")
     (tmp_path / "readme.txt").write_text("in nobody's folder")
     board = board_of(tmp_path, "maze-fo")
     assert [(s.policy, s.episodes) for s in board.scores] == [("ana", 4)]
-    assert len(board.refused) == len(bad) + 3
+    assert len(board.refused) == len(bad) + 4
     assert all(row["why"] and len(row["why"]) <= 300 and row["why"].isprintable() and row["what"].isprintable()
                for row in board.refused)
     assert "the file was cut" in next(row["why"] for row in board.refused if row["what"] == "cut.jsonl")
@@ -340,6 +341,16 @@ def test_a_student_s_odd_name_draws(real, tmp_path):
     board = board_of(tmp_path, "maze-fo")
     assert board.scores[0].policy == "<b>??frac{??" and "<b>?" not in board._repr_html_().replace("<p><b>", "")
     assert board.picture.png()
+
+
+def test_names_that_look_alike_are_two_people_and_a_class_of_nobody_shows_itself(real, tmp_path):
+    for name in ("ana$", "ana\\", "b" * 50 + "1", "b" * 50 + "2"):
+        hand_in(tmp_path, name, real["maze-fo"]["best"])
+    names = [score.policy for score in board_of(tmp_path, "maze-fo").scores]
+    assert len(set(names)) == 5 and {"ana?", "ana? (2)", "b" * 40, "b" * 40 + " (4)"} < set(names)
+    (tmp_path / "empty").mkdir()
+    nobody = board_of(tmp_path / "empty", "maze-fo")
+    assert "nobody" in repr(nobody) and "nobody" in nobody._repr_html_() and len(nobody.table) == len(nobody.refusals()) == 0
 
 
 def test_games_of_a_neighbour_are_a_doubt_unless_they_are_the_best_there_is(real, tmp_path):
