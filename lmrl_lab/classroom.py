@@ -73,7 +73,8 @@ class Leaderboard:
     def _repr_html_(self) -> str:
         parts = [self.picture._repr_html_(), self.table.to_html(border=0)] if self.scores else ["<p>nobody to compare</p>"]
         if self.refused:
-            parts += ["<p><b>Refused</b></p>", self.refusals().to_html(border=0, index=False)]
+            lines = [f"<li>{html.escape('{student}, {what}: {why}'.format(**row))}</li>" for row in self.refused]
+            parts += ["<p><b>Refused</b></p><ul>", *lines, "</ul>"]
         parts += [f"<p><b>Ask:</b> {html.escape(doubt)}</p>" for doubt in self.doubts]
         return "\n".join(parts)
 
