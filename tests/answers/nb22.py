@@ -1,6 +1,6 @@
 """Answers, stubs and wrong answers of notebook 22."""
 
-import math
+import numpy as np
 
 from lmrl_lab.episode import Episode, Turn
 
@@ -76,7 +76,7 @@ def invalid_once(env, choose, seed):
 
 
 def beta_for(gap, prior, odds):
-    return math.log(odds * prior) / gap
+    return np.log(odds * prior) / gap
 
 
 def beta_for_stub(gap, prior, odds):
@@ -84,19 +84,19 @@ def beta_for_stub(gap, prior, odds):
 
 
 def prior_forgotten(gap, prior, odds):
-    return math.log(odds) / gap
+    return np.log(odds) / gap
 
 
 def prior_divided(gap, prior, odds):
-    return math.log(odds / prior) / gap
+    return np.log(odds / prior) / gap
 
 
 def times_the_gap(gap, prior, odds):
-    return math.log(odds * prior) * gap
+    return np.log(odds * prior) * gap
 
 
 def decimal_logarithm(gap, prior, odds):
-    return math.log10(odds * prior) / gap
+    return np.log10(odds * prior) / gap
 
 
 ANSWERS = {
