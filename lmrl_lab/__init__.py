@@ -11,7 +11,7 @@ _HOME = {
     "TASKS": "env", "make": "env", "register": "env",
     "Episode": "episode", "Turn": "episode", "read_episodes": "episode", "write_episodes": "episode",
     "generate": "data", "load_published": "data",
-    "evaluate": "evaluation",
+    "evaluate": "evaluation", "leaderboard": "scoreboard",
     "train": "algorithms", "load_agent": "agent",
     "play": "widgets", "replay": "widgets", "inspect_tokens": "widgets",
     "doctor": "checkup",

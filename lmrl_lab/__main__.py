@@ -1,4 +1,4 @@
-"""The command line: `python -m lmrl_lab generate|train|evaluate|benchmark|doctor`, the same verbs as in a notebook."""
+"""The command line: `python -m lmrl_lab generate|train|evaluate|benchmark|leaderboard|doctor`, the verbs of the notebooks."""
 
 from __future__ import annotations
 
@@ -77,6 +77,17 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, default=Path("runs/benchmark"), metavar="DIR", help="default: runs/benchmark")
     p.add_argument("--csv", type=Path, metavar="FILE", help="the table, beside it FILE_table (default: DIR/benchmark.csv)")
     p.add_argument("--list", action="store_true", help="say what is done, and run nothing")
+
+    p = verbs.add_parser("leaderboard", help="people's games and agents that a class handed in, checked, played and compared")
+    p.add_argument("folder", type=Path, help="FOLDER/<student>/*.jsonl: games; FOLDER/<student>/<name>/: an agent")
+    p.add_argument("task")
+    p.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="the games that people were told to play (default: any)")
+    p.add_argument("--episodes", type=int, help="games of each agent (default: the task's own number)")
+    p.add_argument("--seed", type=int, default=1, help="of the agents' games")
+    p.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", dest="settings",
+                   help="a keyword of the game, say opponent=built-in; may be repeated")
+    p.add_argument("--csv", type=Path, metavar="FILE", help="write the table, too")
+    p.add_argument("--picture", type=Path, metavar="FILE", help="write the figure, a .png")
 
     verbs.add_parser("doctor", help="versions, device, and what is missing")
     return top
@@ -217,6 +228,17 @@ def _benchmark(options) -> int:
     for line in failed:
         print(f"error: {line}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _leaderboard(options) -> int:
+    from lmrl_lab.scoreboard import leaderboard
+    board = leaderboard(options.folder, options.task, options.seeds, options.episodes, options.seed, **dict(options.settings))
+    print(board)
+    if options.csv:
+        board.table.to_csv(options.csv)
+    if options.picture:
+        board.picture.save(options.picture)
+    return 0
 
 
 def _doctor(options) -> int:

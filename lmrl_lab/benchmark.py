@@ -36,7 +36,8 @@ from lmrl_lab.training import processes
 
 TEMPERATURES = (1.0, 0.0)  # of the two evaluations of a cell: sampled and greedy
 USUAL = [name for name in ALGORITHMS if name != "grpo"]  # the paper's; GRPO is made where it is asked for
-UNREAD = {"__main__", "benchmark_tables", "checkup", "inspection", "plots"}  # code of which nothing goes into a cell
+# code of which nothing goes into a cell
+UNREAD = {"__main__", "benchmark_tables", "checkup", "contract", "inspection", "plots", "scoreboard"}
 
 
 class Cell(NamedTuple):

@@ -120,38 +120,60 @@ def split(episodes: list[Episode], fraction: float = 0.1, seed: int = 0) -> tupl
     return ([e for i, e in enumerate(episodes) if i not in held], [e for i, e in enumerate(episodes) if i in held])
 
 
-def replay_problem(episode: Episode, **kwargs) -> str | None:
+def replay_problem(episode: Episode, whole: bool = False, **kwargs) -> str | None:
     """Play the actions again in the game; what differs from the record, or None if the episode is genuine.
 
-    Where a language model spoke for the partner nothing is played: an episode from elsewhere must not send anything to the
-    endpoint that it names.
+    Compared are all observations, rewards and flags, and success and the count of invalid actions where the record has them.
+    whole: the record must also be a game that was played to its end, with all of these and the answer to the last action; else
+    it may have been cut by whoever recorded it. kwargs: of `make`, in place of the record's own.
+
+    Where a language model spoke for the partner, or a program with a path of its own played the other side, nothing is
+    played: an episode from elsewhere must not start anything, nor send anything to the endpoint that it names.
     """
-    model = episode.info.get("keywords", {}).get("simulator", "scripted")
+    keywords = {**episode.info.get("keywords", {}), **kwargs}
+    model, opponent = keywords.get("simulator", "scripted"), episode.info.get("keywords", {}).get("opponent", "auto")
     if model != "scripted":
         return f"a language model spoke in this game ({model}), so it cannot be played again"
-    env = make(episode.task, **{**episode.info.get("keywords", {}), **kwargs})
+    if "opponent" not in kwargs and not str(opponent).replace("-", "").isalnum():
+        return f"the other side was a program of its own ({opponent}), which a record cannot start"
+    env = make(episode.task, **keywords)
     try:
-        return _first_difference(episode, env)
+        return _first_difference(episode, env, whole)
     finally:
         env.close()
 
 
-def _first_difference(episode: Episode, env) -> str | None:
+def _first_difference(episode: Episode, env, whole: bool) -> str | None:
+    against = getattr(env, "opponent", None)
+    if against and episode.info.get("opponent", against) != against:
+        return f"it was played against '{episode.info['opponent']}', and here '{against}' plays: name one, opponent=\"built-in\""
+    if whole and type(episode.seed) is not int:
+        return f"a game has a whole number as its seed, not {episode.seed!r:.40}"
     text, _ = env.reset(seed=episode.seed, options=episode.info.get("options"))
     if text != episode.turns[0].text:
         return f"the first observation is {text!r}, not {episode.turns[0].text!r}"
-    over = False
+    over, invalid = False, 0
     for k in range(1, len(episode.turns), 2):
         if over:
             return f"the game was over before turn {k}"
         action = episode.turns[k]
-        text, reward, terminated, truncated, _ = env.step(action.text)
-        over = terminated or truncated
+        text, reward, terminated, truncated, info = env.step(action.text)
+        over, invalid = terminated or truncated, invalid + info["invalid"]
         if reward != action.reward:
             return f"turn {k}, {action.text!r}: the reward is {reward:g}, not {action.reward:g}"
         if k + 1 < len(episode.turns) and text != episode.turns[k + 1].text:
             return f"turn {k}, {action.text!r}: the answer is {text!r}, not {episode.turns[k + 1].text!r}"
-    return None if episode.terminated == terminated else f"terminated is {terminated}, not {episode.terminated}"
+    if any(turn.reward for turn in episode.turns[::2]):
+        return "an observation has a reward, which only actions have"
+    if whole and (not over or len(episode.turns) % 2 == 0):
+        return "the game is not over" if not over else "the answer to the last action is missing"
+    found = {"terminated": terminated, "truncated": truncated and not terminated, "success": info["success"], "invalid": invalid}
+    said = {"success": None, "invalid": None, **episode.info, "terminated": episode.terminated, "truncated": episode.truncated}
+    for name, value in found.items():
+        cut = name == "truncated" and not over  # by whoever recorded it
+        if said[name] != value and not cut and (whole or said[name] is not None):
+            return f"{name} is {value}, not {said[name]}"
+    return None
 
 
 # ---------------------------------------------------------------------------------------------- published files

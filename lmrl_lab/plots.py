@@ -15,6 +15,7 @@ import pandas as pd
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from PIL import Image
 
@@ -79,27 +80,31 @@ def learning_curves(histories: Mapping[str, pd.DataFrame | Sequence[pd.DataFrame
 
 
 def score_table(scores: Sequence) -> pd.DataFrame:
-    """Scores as a table, a row each: return, its 95% interval, normalised score, success, invalid, games."""
+    """Scores as a table, a row each: return, its 95% interval (NaN: too few games), normalised score, success, invalid, games."""
+    intervals = [f"{s.interval[0]:.2f} to {s.interval[1]:.2f}".replace("nan to nan", "too few games") for s in scores]
     return pd.DataFrame([{"policy": s.policy, "return": f"{s.mean_return:.2f}",
-                          "95% interval": f"{s.interval[0]:.2f} to {s.interval[1]:.2f}", "score": f"{s.normalized:.1f}",
+                          "95% interval": interval, "score": f"{s.normalized:.1f}",
                           "success": f"{s.success_rate:.0%}", "invalid": f"{s.invalid_rate:.1%}", "games": s.episodes}
-                         for s in scores]).set_index("policy")
+                         for s, interval in zip(scores, intervals, strict=True)]).set_index("policy")
 
 
-def compare(scores: Sequence, paper: Mapping[str, float] | None = None, title: str = "", references=None) -> Picture:
+def compare(scores: Sequence, paper: Mapping[str, float] | None = None, title: str = "", references=None,
+            kinds: Sequence[str] | None = None) -> Picture:
     """Mean returns with their intervals, best at the top; the card's references as lines, the paper's as hollow marks.
 
-    references: those of a game that keywords have changed, from `card.references_with(keywords)`.
+    references: those of a game that keywords have changed, from `card.references_with(keywords)`. kinds: of each score the
+    kind of its player; each kind has a colour and a mark of its own.
     """
     card = TASKS[scores[0].task]
     best = references or card.references
     digits = 1 if best.best - best.minimum > 10 else 2  # mazes: tens; a share of games won: hundredths
-    ordered = sorted(scores, key=lambda s: s.mean_return)
+    groups = list(dict.fromkeys(kinds or [""]))
+    ordered = sorted(zip(scores, kinds or [""] * len(scores), strict=True), key=lambda pair: pair[0].mean_return)
     figure, ax = _axes(6.8, 1.3 + 0.42 * len(ordered))
-    for y, s in enumerate(ordered):
-        low, high = s.interval
-        ax.plot([low, high], [y, y], color=COLOURS[0], lw=3, solid_capstyle="round")
-        ax.plot(s.mean_return, y, "o", color=COLOURS[0], ms=8)
+    for y, (s, kind) in enumerate(ordered):
+        (low, high), n = s.interval, groups.index(kind)
+        ax.plot([low, high], [y, y], color=COLOURS[n % 7], lw=3, solid_capstyle="round")
+        ax.plot(s.mean_return, y, MARKERS[n % 7], color=COLOURS[n % 7], ms=8)
         ax.annotate(f"{s.mean_return:.{digits}f}", (s.mean_return, y), (0, 7), textcoords="offset points", ha="center",
                     fontsize=9, bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"}, zorder=5)
         if paper and s.policy in paper:
@@ -108,14 +113,18 @@ def compare(scores: Sequence, paper: Mapping[str, float] | None = None, title: s
         ax.axvline(value, color="#777", ls=":", lw=1.2)
         ax.annotate(name, (value, 1), (0, 3), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center",
                     fontsize=9, color="#555")
+    ordered = [s for s, _ in ordered]
     ax.set_yticks(range(len(ordered)), [s.policy for s in ordered])
     ax.set_ylim(-0.6, len(ordered) - 0.25)
+    if kinds:
+        marks = [Line2D([], [], marker=MARKERS[n % 7], color=COLOURS[n % 7], lw=0, label=kind) for n, kind in enumerate(groups)]
+        figure.legend(handles=marks, frameon=False, loc="outside lower right", ncols=len(groups), fontsize=9)
     low, high = ax.get_xlim()
     ax.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
     ax.set_xlabel("return (mean and 95% interval)" + ("; diamond: the paper's" if paper else ""))
     ax.set_title(title, pad=20)
-    alt = "; ".join(f"{s.policy} {s.mean_return:.{digits}f} ({s.interval[0]:.{digits}f} to {s.interval[1]:.{digits}f})"
-                    for s in ordered[::-1])
+    alt = "; ".join(f"{s.policy} {s.mean_return:.{digits}f}" + f" ({s.interval[0]:.{digits}f} to {s.interval[1]:.{digits}f})"
+                    * bool(np.isfinite(s.interval).all()) for s in ordered[::-1])
     return Picture(figure, f"{title or 'Returns'} on {card.id}: {alt}.")
 
 

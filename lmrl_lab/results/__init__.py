@@ -34,7 +34,8 @@ def once(name: str, cell: Callable[[], list[dict]], *modules: ModuleType) -> lis
     package = FOLDER.parent
     code = [*package.glob("*.py"), *package.glob("algorithms/*.py"), *package.glob("tasks/assets/*.csv"),
             *(Path(module.__file__) for module in modules)]
-    unread = {"plots", "checkup", "__main__", "inspection", "chat", "simulators"}  # nothing of these goes into a row
+    # nothing of these goes into a row
+    unread = {"plots", "checkup", "__main__", "inspection", "chat", "simulators", "scoreboard", "contract"}
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(code) if p.stem not in unread)).hexdigest()[:12]
     path = cache_dir() / "results" / f"{name}-{digest}.json"
     if not path.exists():

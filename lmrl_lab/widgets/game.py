@@ -114,7 +114,8 @@ class Game:
         model = getattr(self.env, "simulator", None)
         if model is not None:  # its answers cannot be had again: the record says who spoke, and what was hidden
             keywords["simulator"], info["hidden"] = model.spec, hidden_part(self.env)
-        extras = {"options": self.options, "keywords": keywords, "agent_moves": self.agent_moves,
+        against = getattr(self.env, "opponent", None)  # chess: whom "auto" stands for differs from machine to machine
+        extras = {"options": self.options, "keywords": keywords, "opponent": against, "agent_moves": self.agent_moves,
                   "hints": self.hints, "undone": self.undone}
         info.update({name: value for name, value in extras.items() if value})
         policy = "human" if not self.agent_moves else "agent" if self.agent_moves == played else "human and agent"

@@ -1,0 +1,40 @@
+"""What a notebook's cells define, without running the rest of them: for tests that hold a notebook to the library."""
+
+import ast
+import importlib.util
+import sys
+from pathlib import Path
+
+import nbformat
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+DEFINING = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
+
+
+def defined(number, *cells, **known):
+    """The names after running the imports and definitions of some cells (by id) of notebook `number`; `known` come first."""
+    [path] = NOTEBOOKS.glob(f"{number}_*.ipynb")
+    sources = {cell.id: cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"}
+    names = dict(known)
+    for cell in cells:
+        body = [node for node in ast.parse(sources[cell]).body if isinstance(node, DEFINING)]
+        exec(compile(ast.Module(body, []), cell, "exec"), names)
+    return names
+
+
+def written(number, magic):
+    """The file that the cells with `%%magic n` of notebook `number` write."""
+    [path] = NOTEBOOKS.glob(f"{number}_*.ipynb")
+    sources = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.source.startswith(f"%%{magic} ")]
+    return "\n\n\n".join(source.partition("\n")[2] for source in sources) + "\n"
+
+
+def module(number, magic, name, folder):
+    """That file, written into `folder` and imported as `name`."""
+    path = Path(folder) / f"{name}.py"
+    path.write_text(written(number, magic))
+    spec = importlib.util.spec_from_file_location(name, path)
+    found = importlib.util.module_from_spec(spec)
+    sys.modules[name] = found
+    spec.loader.exec_module(found)
+    return found
