@@ -1,0 +1,159 @@
+"""A Jupyter kernel that runs other people's cells: with a time limit for each, and started again if one of them kills it.
+
+Cells are strings here; what a cell is worth is not known.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from dataclasses import dataclass
+
+import zmq
+from jupyter_client import KernelManager
+
+LONGEST_TEXT = 4_000  # characters kept of what a cell prints; the rest is read and thrown away
+GRACE = 3.0  # seconds that an interrupted cell has to stop before its kernel is killed
+
+# exit() would end the kernel a moment after its cell, in the middle of somebody else's. builtins are kept for RESTORE.
+PREPARE = """
+get_ipython().ask_exit = lambda: None
+import builtins, sys, types
+sys.modules["_kept"] = types.ModuleType("_kept")
+sys.modules["_kept"].builtins = dict(vars(builtins))
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_DATA, ({memory}, {memory}))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**30, 2**30))
+except (ImportError, ValueError):  # Windows; or less is allowed already
+    pass
+del builtins, sys, types
+"""
+# The checks as they lie on the disk, whatever a cell has put in their place.
+RESTORE = """
+import sys as _sys
+vars(_sys.modules["builtins"]).update(_sys.modules["_kept"].builtins)
+for _name in [name for name in _sys.modules if f"{name}.".startswith("lmrl_lab.checks.")]:
+    del _sys.modules[_name]
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a cell ended: `status` is "ok", "error", "time" (too long) or "died" (the kernel is gone); `text` is what it printed,
+    `error` what it raised, as `name: message`."""
+
+    status: str
+    text: str = ""
+    error: str = ""
+
+
+class Kernel:
+    """One IPython kernel in an empty folder of its own, without a keyboard. A context manager: it and all that it started end.
+
+    seconds: for each cell. total: seconds for all cells together, after which every cell is a "time" at once. memory: GiB.
+    """
+
+    def __init__(self, seconds: float = 30.0, total: float = 600.0, memory: float = 4.0):
+        self.seconds, self._memory = seconds, memory
+        self._deadline = time.monotonic() + total
+        self._history: list[str] = []  # what a new kernel must be told
+        self._manager = None
+
+    def __enter__(self) -> Kernel:
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._kill()
+        self._folder.cleanup()
+
+    def run(self, code: str, remember: bool = True) -> Outcome:
+        """Run a cell. One that dies or takes too long is never run again; if `remember`, any other is run again in the kernel
+        that replaces one that died."""
+        outcome = self._run(code, self.seconds)
+        if outcome.status in ("ok", "error") and remember:
+            self._history.append(code)
+        if self._manager is None:
+            self._start()
+        return outcome
+
+    def run_test(self, code: str) -> Outcome:
+        """Run an instructor's cell: with the checks and builtins as they were, and without a trace in a later kernel."""
+        self._run(RESTORE, self.seconds)
+        return self.run(code, remember=False)
+
+    def _start(self) -> None:
+        manager = KernelManager(kernel_name="python3")
+        settings = dict(os.environ, OMP_NUM_THREADS="1", IPYTHONDIR=self._folder.name)
+        with open(os.devnull, "w") as nowhere:
+            manager.start_kernel(cwd=self._folder.name, env=settings, stdout=nowhere, stderr=nowhere)
+        self._manager = manager
+        self._client = manager.blocking_client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=120)
+        self._run(PREPARE.format(memory=int(self._memory * 2**30)), 30)
+        for code in list(self._history):
+            if self._run(code, self.seconds).status in ("time", "died"):  # it went well before, and now does not
+                self._history.remove(code)
+                if self._manager is None:
+                    return self._start()
+
+    def _kill(self) -> None:
+        manager, self._manager = self._manager, None
+        if manager is None:
+            return
+        self._client.stop_channels()
+        process = manager.provisioner.process if manager.provisioner else None
+        if process is not None and hasattr(os, "killpg"):
+            try:
+                os.killpg(process.pid, signal.SIGKILL)  # the kernel leads a session of its own: what it started goes too
+            except (ProcessLookupError, PermissionError):
+                pass
+        manager.shutdown_kernel(now=True)
+
+    def _run(self, code: str, seconds: float) -> Outcome:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            return Outcome("time", error="the time for the whole notebook is over")
+        client, text, kept = self._client, [], 0
+        request = client.execute(code, store_history=False, allow_stdin=False, stop_on_error=False)
+        poller, channels = zmq.Poller(), {channel.socket: channel for channel in (client.shell_channel, client.iopub_channel)}
+        for socket in channels:
+            poller.register(socket, zmq.POLLIN)
+        limit, interrupted = time.monotonic() + min(seconds, left), False
+        reply, idle, replied = None, False, 0.0
+        while not (reply and (idle or time.monotonic() > replied + 1)):  # a flood of output can drown the word that it is over
+            ready = dict(poller.poll(200))
+            for socket in ready:
+                message = channels[socket].get_msg(timeout=1)
+                if message["parent_header"].get("msg_id") != request:
+                    continue
+                kind, content = message["msg_type"], message["content"]
+                if kind == "execute_reply":
+                    reply, replied = content, time.monotonic()
+                elif kind == "status":
+                    idle = content["execution_state"] == "idle"
+                elif kind == "stream" and kept < LONGEST_TEXT:
+                    text.append(content["text"][:LONGEST_TEXT - kept])
+                    kept += len(text[-1])
+            if not ready and not self._manager.is_alive():
+                self._kill()
+                return Outcome("died", "".join(text), "the kernel died")
+            if reply is None and time.monotonic() > limit:
+                if interrupted:
+                    self._kill()
+                    break
+                self._manager.interrupt_kernel()
+                limit, interrupted = time.monotonic() + GRACE, True
+        if interrupted:
+            return Outcome("time", "".join(text), f"did not finish within {min(seconds, left):g} seconds")
+        error = f"{reply['ename']}: {reply['evalue']}" if reply["status"] == "error" else ""
+        return Outcome("error" if error else "ok", "".join(text), error)
