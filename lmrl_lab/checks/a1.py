@@ -143,7 +143,8 @@ def improve(function, seed: int = 0) -> Result:
     rng = random.Random(seed)
     two_ways = np.array([[0, 1, 0, 2], [1, 3, 1, 1], [2, 3, 2, 2], [3, 3, 3, 3]])  # 0 -> 1 -> 3 and 0 -> 2 -> 3
     cases = [
-        (([-1.0, 0.0, 0.0], _CORRIDOR, 2, 0.5), [[0, 0, 0, 1], [0, 0, 0, 1], None], "right leads on, everything else stays or goes back"),
+        (([-1.0, 0.0, 0.0], _CORRIDOR, 2, 0.5), [[0, 0, 0, 1], [0, 0, 0, 1], None],
+         "right leads on, everything else stays or goes back"),
         (([-1.0, 0.0, 0.0, 0.0], two_ways, 3, 0.5), [[0, 0.5, 0, 0.5], [0, 1, 0, 0], [0, 1, 0, 0], None],
          "in cell 0 down and right are equally good: each gets 1/2"),
         (([-5.0, -5.0, 0.0], _CORRIDOR, 2, 1.0), [[0.25] * 4, [0, 0, 0, 1], None], "in cell 0 all four lead to a cell worth -5"),

@@ -84,7 +84,8 @@ def held_out_loss(function, seed: int = 0) -> Result:
     rng = random.Random(seed)
     table = {("a",): {"left": 0.5, "right": 0.5}, ("b",): {"right": 1.0}}
     cases = [
-        ((table, _LEFT_OR_RIGHT[:1], 0, 0.01), math.log(2) / 2, "-log 1/2 for left after `a`, -log 1 for right after `b`: the mean"),
+        ((table, _LEFT_OR_RIGHT[:1], 0, 0.01), math.log(2) / 2,
+         "-log 1/2 for left after `a`, -log 1 for right after `b`: the mean"),
         ((table, _LEFT_OR_RIGHT[1:], 0, 0.01), (math.log(2) + 0 - math.log(0.01)) / 3,
          "left after `b` was never seen: it counts as the floor"),
         ((table, [_game("c", "left", -1, "a")], 0, 0.1), -math.log(0.1), "the context `c` was never seen: the floor again"),
@@ -145,8 +146,8 @@ def _slow_filtered(policy, next_cell, goal: int) -> list:
     for _ in range(1_000):
         arrive = [1.0 if i == goal else sum(p * arrive[j] for p, j in zip(policy[i], next_cell[i], strict=True))
                   for i in range(len(policy))]
-    return [None if i == goal else [policy[i][a] * arrive[next_cell[i][a]] / arrive[i] if arrive[i] > 0 else 0.0 for a in range(4)]
-            for i in range(len(policy))]
+    return [None if i == goal else [p * arrive[j] / arrive[i] if arrive[i] > 0 else 0.0
+                                    for p, j in zip(policy[i], next_cell[i], strict=True)] for i in range(len(policy))]
 
 
 def mc_q(function, seed: int = 0) -> Result:
@@ -168,7 +169,8 @@ def mc_q(function, seed: int = 0) -> Result:
 
 
 def _same_q(got, expected) -> bool:
-    return set(got) == set(expected) and all(close(float(got[p][0]), float(m)) and got[p][1] == n for p, (m, n) in expected.items())
+    return set(got) == set(expected) and all(close(float(got[pair][0]), float(mean)) and got[pair][1] == n
+                                             for pair, (mean, n) in expected.items())
 
 
 def _slow_q(games, gamma, first: bool) -> dict:
@@ -218,7 +220,8 @@ def off_policy_return(function, seed: int = 0) -> Result:
     ]
     target, behaviour = [np.array([[rng.uniform(0.1, 1) for _ in range(3)] for _ in range(4)]) for _ in range(2)]
     target, behaviour = target / target.sum(1, keepdims=True), behaviour / behaviour.sum(1, keepdims=True)
-    games = [[(rng.randrange(4), rng.randrange(3), float(-rng.randrange(5))) for _ in range(rng.randrange(1, 6))] for _ in range(9)]
+    games = [[(rng.randrange(4), rng.randrange(3), float(-rng.randrange(5))) for _ in range(rng.randrange(1, 6))]
+             for _ in range(9)]
     weights = [math.prod(target[s, a] / behaviour[s, a] for s, a, _ in game) for game in games]
     slow = sum(w * sum(r for *_, r in game) for w, game in zip(weights, games, strict=True)) / sum(weights)
     cases.append(((games, target, behaviour), float(slow), "nine games drawn at random, against a slow loop"))

@@ -31,8 +31,8 @@ def transitions(function, seed: int = 0) -> Result:
     rng = random.Random(seed)
     two = ["a", "up", -1, "b", "down", 0, "end"]
     cases = [
-        ((_game(two, True),), [("a", "up", -1, "b"), ("b", "down", 0, None)], "the game was over: no state follows, not even `end`"),
-        ((_game(two, False),), [("a", "up", -1, "b"), ("b", "down", 0, "end")], "the game was cut: the last observation is a state"),
+        ((_game(two, True),), [("a", "up", -1, "b"), ("b", "down", 0, None)], "the game was over: no state follows"),
+        ((_game(two, False),), [("a", "up", -1, "b"), ("b", "down", 0, "end")], "the game was cut: its last observation counts"),
         ((_game(["a", "up", -1, "a"], False),), [("a", "up", -1, "a")], "one move into a wall, then cut"),
     ]
     for over in (True, False):
@@ -166,9 +166,10 @@ def guided(function, seed: int = 0) -> Result:
 
     table = [
         row("no values, no mask: softmax", [log3, 0.0, -99.0], zero, zero, 4.0, every, 1.0, [0.75, 0.25, 0.0]),
-        row("the second head is the smaller one, and counts twice log 3 / 2", zero, [5.0, 5.0, 5.0], [log3 / 2, 0.0, 0.0], 2.0, every,
-            1.0, [0.6, 0.2, 0.2]),
-        row("the smaller of the two for EACH token: 0, 0, 0", zero, [9.0, 0.0, 0.0], [0.0, 9.0, 0.0], 1.0, every, 1.0, [1 / 3] * 3),
+        row("the second head is the smaller one, and counts twice log 3 / 2", zero, [5.0, 5.0, 5.0], [log3 / 2, 0.0, 0.0], 2.0,
+            every, 1.0, [0.6, 0.2, 0.2]),
+        row("the smaller of the two for EACH token: 0, 0, 0", zero, [9.0, 0.0, 0.0], [0.0, 9.0, 0.0], 1.0, every, 1.0,
+            [1 / 3] * 3),
         row("the best token is not legal", [0.0, log3, 50.0], zero, zero, 1.0, [True, True, False], 1.0, [0.25, 0.75, 0.0]),
         row("half the temperature: log 3 becomes log 9", [0.0, log3, 50.0], zero, zero, 1.0, [True, True, False], 0.5,
             [0.1, 0.9, 0.0]),

@@ -52,8 +52,8 @@ def packed_gae(function, seed: int = 0) -> Result:
             [[0.0, -1.5, 0.0, 0.0, -2.0]]),
         row("padding at the end is nothing", [[-1.0, 0.0, 0.0]], [[3.0, 9.0, 9.0]], [[1, 0, 0]], [4.0], 0.5, 0.9,
             [[-2.0, 0.0, 0.0]]),
-        row("two rows, each by itself", [[-1.0, 0.0], [0.0, 100.0]], [[0.0, 0.0], [0.0, 0.0]], [[1, 1], [0, 1]], [0.0, 0.0], 1.0, 0.5,
-            [[-1.0, 0.0], [0.0, 100.0]]),
+        row("two rows, each by itself", [[-1.0, 0.0], [0.0, 100.0]], [[0.0, 0.0], [0.0, 0.0]], [[1, 1], [0, 1]], [0.0, 0.0], 1.0,
+            0.5, [[-1.0, 0.0], [0.0, 100.0]]),
         row("lam = 1, gamma = 1: what was still earned, minus the value", [[-1.0, -2.0, -3.0]], [[-4.0, -4.0, -4.0]], [[1, 1, 1]],
             [0.0], 1.0, 1.0, [[-2.0, -1.0, 1.0]]),
     ]
@@ -88,7 +88,8 @@ def value_loss(function, seed: int = 0) -> Result:
     table = [
         row("no clip: half the mean square, of 2 and 0", [3.0, 1.0], [0.0, 0.0], [1.0, 1.0], None, 1.0),
         row("moved by less than the clip: the same", [3.0, 1.0], [2.5, 0.5], [1.0, 1.0], 1.0, 1.0),
-        row("moved TOWARDS the return by more than the clip: counted as if it stood at 1, error 3", [3.0], [0.0], [4.0], 1.0, 4.5),
+        row("moved TOWARDS the return by more than the clip: counted as if it stood at 1, error 3", [3.0], [0.0], [4.0], 1.0,
+            4.5),
         row("moved AWAY from it: the true error counts, because it is the larger", [3.0], [0.0], [-1.0], 1.0, 8.0),
         row("downwards in the same way: stands at -1, error 3", [-3.0], [0.0], [-4.0], 1.0, 4.5),
     ]
@@ -159,8 +160,8 @@ def kl_control(function, seed: int = 0) -> Result:
 
     table = [
         row("nothing has moved: 0 nats, twice as small a coefficient", [-1.0, -2.0], [-1.0, -2.0], 0.4, 0.1, [0.0, 0.2]),
-        row("one move became 1.5 times as likely: .5 - log 1.5 = .0945, between target / 1.5 and 1.5 target", [up], [0.0], 0.4, 0.1,
-            [0.5 - up, 0.4]),
+        row("one move became 1.5 times as likely: .5 - log 1.5 = .0945, between target / 1.5 and 1.5 target", [up], [0.0], 0.4,
+            0.1, [0.5 - up, 0.4]),
         row("one move became half as likely: -.5 + log 2 = .1931 is more than 1.5 times .1", [down], [0.0], 0.4, 0.1,
             [-0.5 - down, 0.8]),
         row("both, their mean .1438: below 1.5 times .1", [up, down], [0.0, 0.0], 0.4, 0.1, [(-up - down) / 2, 0.4]),

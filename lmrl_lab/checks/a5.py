@@ -109,13 +109,15 @@ def seeding(build, seed) -> str:
     before = random.getstate(), np.random.get_state()[1].tolist()
     stories = [story(_built(build), seed + n) for n in range(8)]
     if (random.getstate(), np.random.get_state()[1].tolist()) != before:
-        raise _Broken("the generators of the modules random and numpy", "other states after some games", "that nobody draws from them")
+        raise _Broken("the generators of the modules random and numpy", "other states after some games",
+                      "that nobody draws from them")
     for n, first in enumerate(stories):
         random.seed(seed + 99 + n)
         np.random.seed(seed + 99 + n)
         again = story(_built(build), seed + n)
         if again != first:
-            raise _Broken(f"a second game with seed {seed + n} and the same actions", again[-1], f"the same game, {_brief(first[-1])}")
+            raise _Broken(f"a second game with seed {seed + n} and the same actions", again[-1],
+                          f"the same game, {_brief(first[-1])}")
     if all(story(_built(build), seed + n, "one") == story(_built(build), seed, "one") for n in range(30)):
         raise _Broken("30 seeds, the same actions", "30 times the same game", "games that differ from seed to seed")
     one, two = _built(build), _built(build)
@@ -133,8 +135,9 @@ def seeding(build, seed) -> str:
 @_contract
 def endings(build, seed) -> str:
     """One finite reward a turn, flags that are True or False, never both; every game ends, and a game that is over stays over."""
-    env, players = _built(build), {"random legal actions": _legal(seed), "the same legal action": lambda info: info["legal_actions"][0],
-                                   "the last legal action": lambda info: info["legal_actions"][-1], "nonsense": lambda info: "qwxyz"}
+    env = _built(build)
+    players = {"random legal actions": _legal(seed), "the first legal action": lambda info: info["legal_actions"][0],
+               "the last legal action": lambda info: info["legal_actions"][-1], "nonsense": lambda info: "qwxyz"}
     for player, choose in players.items():
         for game in range(10):
             step = None
@@ -186,13 +189,15 @@ def odd_texts(build, seed) -> str:
             try:
                 _, reward, terminated, truncated, info = env.step(text)
             except Exception as error:
-                raise _Broken(f"the text {text!r:.60}", f"{type(error).__name__}: {error}", "an answer: any text is a turn") from None
+                raise _Broken(f"the text {text!r:.60}", f"{type(error).__name__}: {error}",
+                              "an answer: any text is a turn") from None
             accepted = text.removesuffix("\n") in legal
             if bool(info["invalid"]) is accepted:
                 raise _Broken(f"info['invalid'] after {text!r:.60}", info["invalid"],
                               f"{not accepted}: it is {'one' if accepted else 'none'} of {_brief(legal)}")
             if not accepted and (reward > 0 or info["success"]):
-                raise _Broken(f"reward and success after {text!r:.60}", (reward, info["success"]), "nothing is won with an invalid text")
+                raise _Broken(f"reward and success after {text!r:.60}", (reward, info["success"]),
+                              "nothing is won with an invalid text")
             if terminated or truncated:
                 break
     return "Twenty games of hostile players"
@@ -226,7 +231,8 @@ def players(card, seed) -> str:
     if best.invalid_rate or by_chance.invalid_rate:
         raise _Broken("the share of invalid actions of (random, best)", (by_chance.invalid_rate, best.invalid_rate), "0 of both")
     if not best.mean_return > by_chance.mean_return:
-        raise _Broken("the returns of (random, best)", (by_chance.mean_return, best.mean_return), "that the best player earns more")
+        raise _Broken("the returns of (random, best)", (by_chance.mean_return, best.mean_return),
+                      "that the best player earns more")
     told = card.references
     if not told.minimum < told.behaviour < told.best:
         raise _Broken("references", (told.minimum, told.behaviour, told.best), "minimum < behaviour < best")
@@ -256,7 +262,8 @@ def recordings(card, seed) -> str:
                               "what is recorded; `seed` and info['options'] start the same game")
     returns = [game.total_return for game in games]
     if len(set(returns)) < 3:
-        raise _Broken("the returns of 30 games", sorted(set(returns)), "three or more different ones: a filter needs better and worse")
+        raise _Broken("the returns of 30 games", sorted(set(returns)),
+                      "three or more different ones: a filter needs better and worse")
     mean = sum(returns) / 30
     if not card.references.minimum <= mean <= card.references.best:
         raise _Broken("the mean return of 30 games", mean, f"between minimum and best, {card.references}")
@@ -278,7 +285,8 @@ def learnable(card, seed) -> str:
             if unknown in ids:
                 raise _Broken("a text of the data in tokens", codec.tokenizer.convert_ids_to_tokens(ids),
                               f"no [UNK]: every word and mark of {turn.text!r:.80} is in card.vocabulary")
-        longest = max(sum(map(len, codec.encode(game.turns[i:i + 2]))) for game in games for i in range(0, len(game.turns) - 1, 2))
+        longest = max(sum(map(len, codec.encode(game.turns[i:i + 2])))
+                      for game in games for i in range(0, len(game.turns) - 1, 2))
         if longest > card.turn_tokens:
             raise _Broken("card.turn_tokens", card.turn_tokens, f"at least {longest}, the longest observation with its action")
         agent = train("bc", card.id, games, steps=3, seed=seed)

@@ -243,8 +243,9 @@ def grade_class(submissions: str | os.PathLike, root: str | os.PathLike, tell: C
                 marks = grade_notebook(path, assignment, student, remark, **limits)
             else:
                 marks = without(assignment, student, "not handed in")
-            points = sum(mark.points or 0 for mark in marks)
-            tell(f"{student}, {assignment.name}: {points:g} of {sum(mark.maximum for mark in marks):g}")
+            by_hand = sum(mark.maximum for mark in marks if mark.points is None)
+            points, most = sum(mark.points or 0 for mark in marks), sum(mark.maximum for mark in marks)
+            tell(f"{student}, {assignment.name}: {points:g} of {most:g}" + (f", {by_hand:g} of them by hand" if by_hand else ""))
             yield from marks
         for name in lost:
             yield Mark(student, "(none)", "(notebook)", None, 0.0, f"{name} belongs to no assignment that is known")

@@ -67,7 +67,7 @@ card = TaskCard(
     id="number-hunt", title="Number hunt", summary="find a number from 1 to 16 by asking higher or lower",
     capability="memory: the last answer alone does not say what is still possible",
     env=Game, policies={"random": random_policy, "best": Bisect}, behaviour=behaviour, data_size=500,
-    references=References(-12.0, -5.0, -2.375, command="halving: 1, 2, 4, 8, 1 numbers are found by guess 1, 2, 3, 4, 5"),
+    references=References(-12.0, -4.63, -2.375, command="mean of behaviour(4000, 0); 1, 2, 4, 8, 1 numbers take 1 to 5 guesses"),
     context="episode", max_actions=LIMIT, keep=0.3, turn_tokens=12, actions=GUESSES,
     vocabulary=(*GUESSES, "A number from 1 to 16.\n", "Higher.\n", "Lower.\n", "Found.\n", "What?\n"))
 
