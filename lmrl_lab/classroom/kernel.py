@@ -37,6 +37,8 @@ import sys as _sys
 vars(_sys.modules["builtins"]).update(_sys.modules["_kept"].builtins)
 for _name in [name for name in _sys.modules if f"{name}.".startswith("lmrl_lab.checks.")]:
     del _sys.modules[_name]
+if "lmrl_lab" in _sys.modules:
+    vars(_sys.modules["lmrl_lab"]).pop("checks", None)
 """
 
 
@@ -58,7 +60,7 @@ class Kernel:
 
     def __init__(self, seconds: float = 30.0, total: float = 600.0, memory: float = 4.0):
         self.seconds, self._memory = seconds, memory
-        self._deadline = time.monotonic() + total
+        self._total, self._deadline = total, float("inf")
         self._history: list[str] = []  # what a new kernel must be told
         self._manager = None
 
@@ -69,6 +71,7 @@ class Kernel:
         except BaseException:
             self.__exit__()
             raise
+        self._deadline = time.monotonic() + self._total
         return self
 
     def __exit__(self, *_) -> None:
