@@ -167,6 +167,7 @@ ODD = {
         "    setattr(checks.a1, name, lambda *_, **__: checks.passed('mine'))\n"
         "checks.required = lambda result: None\nimport builtins\nbuiltins.AssertionError = None")), {"horizon"}, "got      1"),
     "tests replaced": (both(answer(WRONG), test_cells_say_pass), {"horizon"}, "got      1"),
+    "kernel taken apart": (add("import sys\nget_ipython().run_cell = sys.stdout = None"), set(), ""),
     "no metadata": (strip_metadata, set(), ""),
     "odd metadata": (odd_metadata, set(), ""),
     "input": (add("name = input('who?')"), set(), "StdinNotImplemented"),

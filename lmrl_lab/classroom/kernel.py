@@ -16,6 +16,7 @@ from jupyter_client import KernelManager
 
 LONGEST_TEXT = 4_000  # characters kept of what a cell prints; the rest is read and thrown away
 GRACE = 3.0  # seconds that an interrupted cell has to stop before its kernel is killed
+PROBE = 5.0  # seconds in which a kernel in good health has long answered
 
 # exit() would end the kernel a moment after its cell, in the middle of somebody else's. builtins are kept for RESTORE.
 PREPARE = """
@@ -81,16 +82,19 @@ class Kernel:
     def run(self, code: str, remember: bool = True) -> Outcome:
         """Run a cell. One that dies or takes too long is never run again; if `remember`, any other is run again in the kernel
         that replaces one that died."""
-        outcome = self._run(code, self.seconds)
-        if outcome.status in ("ok", "error") and remember:
-            self._history.append(code)
+        outcome, known = self._run(code, self.seconds), len(self._history)
         if self._manager is None:
             self._start()
+            if len(self._history) < known:  # an earlier cell had broken the kernel: this one gets a second try
+                return self.run(code, remember)
+        if outcome.status in ("ok", "error") and remember:
+            self._history.append(code)
         return outcome
 
     def run_test(self, code: str) -> Outcome:
         """Run an instructor's cell: with the checks and builtins as they were, and without a trace in a later kernel."""
-        self._run(RESTORE, self.seconds)
+        if self.run(RESTORE, remember=False).status != "ok":
+            self.run(RESTORE, remember=False)
         return self.run(code, remember=False)
 
     def _start(self) -> None:
@@ -104,10 +108,12 @@ class Kernel:
         self._client.wait_for_ready(timeout=120)
         self._run(PREPARE.format(memory=int(self._memory * 2**30)), 30)
         for code in list(self._history):
-            if self._run(code, self.seconds).status in ("time", "died"):  # it went well before, and now does not
-                self._history.remove(code)
-                if self._manager is None:
-                    return self._start()
+            for tried, seconds in ((code, self.seconds), ("0", PROBE)):
+                if self._run(tried, seconds).status in ("time", "died"):  # it went well before; or nothing goes after it
+                    self._history.remove(code)
+                    if self._manager is None:
+                        return self._start()
+                    break
 
     def _kill(self) -> None:
         manager, self._manager = self._manager, None
