@@ -181,6 +181,16 @@ def test_the_answers_get_all_points(name):
 
 
 @each
+def test_no_answer_leans_on_another_exercise(name):
+    """Then a wrong one costs no others. In A5 all is about one game: there the next test runs the others."""
+    found = {variable for _, variable in graded(source(name)).values()}
+    for cell in source(name).cells:
+        if told(cell).get("solution") and cell.cell_type == "code" and name != "A5":
+            used = {node.id for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)}
+            assert not used & found, told(cell)["grade_id"]
+
+
+@each
 def test_every_wrong_answer_loses_its_own_points_and_no_others(name):
     space = run_answers(name)
     found = graded(source(name))

@@ -161,11 +161,12 @@ def improve_without_normalising(values, next_cell, goal, gamma):
 
 
 def solve(next_cell, goal, gamma):
-    policy, old = np.full(next_cell.shape, 0.25), None
-    while old is None or not np.allclose(policy, old):
-        old = policy
-        policy = improve(evaluate(policy, next_cell, goal, gamma), next_cell, goal, gamma)
-    return evaluate(policy, next_cell, goal, gamma)
+    value, old = np.zeros(len(next_cell)), None
+    while old is None or np.abs(value - old).max() > 1e-9:
+        old = value
+        value = (np.where(next_cell == goal, 0.0, -1.0) + gamma * value[next_cell]).max(1)
+        value[goal] = 0
+    return value
 
 
 def solve_pays_for_the_last_move(next_cell, goal, gamma):
@@ -179,7 +180,7 @@ def solve_uniform(next_cell, goal, gamma):
 
 
 def solve_without_discount(next_cell, goal, gamma):
-    return solve(next_cell, goal, 0.999999)
+    return solve(next_cell, goal, 0.9999)
 
 
 def solve_returns_a_policy(next_cell, goal, gamma):

@@ -80,7 +80,10 @@ def tabular_ilql(steps, gamma, tau, rounds):
         for s in states:
             here = [(value, len(targets[pair])) for pair, value in q.items() if pair[0] == s]
             if here:
-                v[s] = expectile(*zip(*here), tau)
+                values, counts = np.array(here).T
+                v[s] = values.mean()
+                for _ in range(50):
+                    v[s] = np.average(values, weights=counts * np.where(values > v[s], tau, 1 - tau))
     return q, v
 
 
