@@ -10,6 +10,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from answers.a1 import horizon
+from lmrl_lab import checks
 from lmrl_lab.classroom.__main__ import main
 from lmrl_lab.classroom.grading import Assignment, Exercise, find, grade_class, grade_notebook, order, read_cells, write_csv
 from lmrl_lab.classroom.kernel import Kernel
@@ -17,7 +19,7 @@ from lmrl_lab.classroom.kernel import Kernel
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks" / "assignments"
 NAMES = ["A1", "A2", "A3", "A4", "A5"]
-SECONDS = 5.0  # for each cell, in these tests
+SECONDS = 4.0  # for each cell, in these tests
 
 
 def path_of(kind, name):
@@ -124,16 +126,22 @@ def test_cells_say_pass(book):
 
 
 test_cells_say_pass.__test__ = False
+def by_heart():
+    """Answers every case that a student sees, and no other."""
+    seen = {}
+    assert checks.a1.horizon(lambda gamma, share: seen.setdefault((gamma, share), horizon(gamma, share))).passed
+    return f"KNOWN = {seen!r}\ndef horizon(gamma, share):\n    return KNOWN[gamma, share]"
+
+
 WRONG = "def horizon(gamma, share):\n    return 1"
 ALL = {"episode_returns", "horizon", "occupancy", "evaluate", "improve", "solve", "belief"}
 # what is done to the notebook with all answers -> the exercises that it costs, and a word that the messages hold
 ODD = {
     "nothing": (lambda book: None, set(), ""),
+    "learnt by heart": (answer(by_heart()), {"horizon"}, "KeyError"),
     "answer deleted": (remove("a1-horizon"), {"horizon"}, "The answer's cell is missing."),
-    "test deleted": (remove("a1-horizon-test"), set(), ""),
     "answer and test deleted": (remove("a1-horizon", "a1-horizon-test"), {"horizon"}, "missing"),
     "test and what it imports deleted": (remove("a1-given", "a1-horizon-test"), set(), ""),
-    "answer split": (split, set(), ""),
     "answer split, test deleted": (both(split, remove("a1-horizon-test")), set(), ""),
     "answer split in the middle": (split_in_the_middle, {"horizon"}, "SyntaxError"),
     "answer twice, wrong last": (twice("a1-horizon", second=WRONG), {"horizon"}, "2 times"),
@@ -146,18 +154,17 @@ ODD = {
     "loop that cannot be interrupted": (
         answer("while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"),
         {"horizon"}, "did not finish"),
-    "crash at import": (both(add("import nothing_like_this"), add("import lmrl_lab.nothing")), set(), "nothing_like_this"),
-    "sys.exit, exit, quit": (both(add("import sys\nsys.exit(3)"), add("exit()"), add("quit()")), set(), "SystemExit"),
+    "crash at import": (both(add("import nothing_like_this"), add("import lmrl_lab.nothing"), add("import sys\nsys.exit(3)"),
+                             add("exit()"), add("quit()")), set(), "nothing_like_this"),
     "os._exit": (add("import os\nos._exit(1)"), set(), "died"),
     "os._exit in an answer": (answer("import os\ndef horizon(gamma, share):\n    os._exit(0)"), {"horizon"}, "died"),
     "crash below Python": (both(add("import ctypes\nctypes.string_at(0)"), add("1 / 0")), set(), "died"),
-    "widget": (add('lab.play("maze-fo")'), set(), ""),
+    "widget, input": (both(add('lab.play("maze-fo")'), add("name = input('who?')")), set(), "StdinNotImplemented"),
     "no JSON": ("{ this is no JSON", ALL, "JSON"),
     "empty file": ("", ALL, "JSON"),
     "a list": ("[1, 2]", ALL, "no list of cells"),
     "nested for ever": ("[" * 100_000, ALL, "JSON"),
     "huge output in the file": (huge_output, set(), ""),
-    "prints a lot": (add("for _ in range(300):\n    print('x' * 100_000)"), set(), ""),
     "prints for ever": (add("while True:\n    print('x' * 10_000)"), set(), "did not finish"),
     "too much memory": (add("x = bytearray(10**11)"), set(), "MemoryError"),
     "checks deleted": (add("from lmrl_lab import checks\ndel checks.a1.horizon, checks.required, checks.Result\nchecks = None"),
@@ -170,10 +177,9 @@ ODD = {
     "kernel taken apart": (add("import sys\nget_ipython().run_cell = sys.stdout = None"), set(), ""),
     "no metadata": (strip_metadata, set(), ""),
     "odd metadata": (odd_metadata, set(), ""),
-    "input": (add("name = input('who?')"), set(), "StdinNotImplemented"),
-    "folder deleted": (add("import os, shutil\nshutil.rmtree(os.getcwd(), ignore_errors=True)"), set(), ""),
+    "folder deleted": (both(add("import os, shutil\nshutil.rmtree(os.getcwd(), ignore_errors=True)"), add("x = '\ud800'")),
+                       set(), ""),
     "sleeps in a shell": (add("!sleep 100"), set(), "did not finish"),
-    "half a character": (add("x = '\ud800'"), set(), ""),
 }
 
 
@@ -184,7 +190,8 @@ def write(book, path):
 
 
 @pytest.mark.slow
-def test_no_odd_notebook_stops_a_class_or_costs_other_exercises_their_points(answered, tmp_path):
+def test_no_odd_notebook_stops_a_class_or_costs_other_exercises_their_points(answered, tmp_path, monkeypatch):
+    monkeypatch.setattr("lmrl_lab.classroom.kernel.GRACE", 1.0)
     root, submissions = tmp_path / "root", tmp_path / "class"
     write(answered, root / "source" / "A1" / "A1.ipynb")
     names = {f"student {k:02}, {name}": name for k, name in enumerate(ODD)}

@@ -143,7 +143,7 @@ def grade_notebook(path: str | os.PathLike, assignment: Assignment, student: str
     for exercise in assignment.exercises:
         if exercise.test is None:
             text = next((cell.source for cell in cells if cell.id == exercise.id), "")
-            marks.append((exercise.name, None, exercise.points, f"by hand: {text}"))
+            marks.append((exercise.name, None, exercise.points, f"by hand: {text or '(nothing)'}"))
             continue
         outcome, trouble = found[exercise]
         if outcome.status == "ok":

@@ -98,14 +98,11 @@ class Kernel:
         return self.run(code, remember=False)
 
     def _start(self) -> None:
-        manager = KernelManager(kernel_name="python3")
-        settings = dict(os.environ, OMP_NUM_THREADS="1", IPYTHONDIR=self._folder.name)
-        with open(os.devnull, "w") as nowhere:
-            manager.start_kernel(cwd=self._folder.name, env=settings, stdout=nowhere, stderr=nowhere)
-        self._manager = manager
-        self._client = manager.blocking_client()
-        self._client.start_channels()
-        self._client.wait_for_ready(timeout=120)
+        try:
+            self._launch()
+        except RuntimeError:  # its ports were chosen, and then somebody else took one
+            self._kill()
+            self._launch()
         self._run(PREPARE.format(memory=int(self._memory * 2**30)), 30)
         for code in list(self._history):
             for tried, seconds in ((code, self.seconds), ("0", PROBE)):
@@ -114,6 +111,17 @@ class Kernel:
                     if self._manager is None:
                         return self._start()
                     break
+
+    def _launch(self) -> None:
+        folder = self._folder.name
+        settings = dict(os.environ, OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="", IPYTHONDIR=folder, LMRL_LAB_CACHE=folder)
+        self._manager = KernelManager(kernel_name="python3")
+        self._client = self._manager.blocking_client()  # before anything can fail, so that _kill finds both
+        with open(os.devnull, "w") as nowhere:
+            self._manager.start_kernel(cwd=folder, env=settings, stdout=nowhere, stderr=nowhere)
+        self._client.load_connection_info(self._manager.get_connection_info())
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=120)
 
     def _kill(self) -> None:
         manager, self._manager = self._manager, None
