@@ -172,5 +172,6 @@ class Kernel:
                 limit, interrupted = time.monotonic() + GRACE, True
         if interrupted:
             return Outcome("time", "".join(text), f"did not finish within {min(seconds, left):g} seconds")
-        error = f"{reply['ename']}: {reply['evalue']}" if reply["status"] == "error" else ""
-        return Outcome("error" if error else "ok", "".join(text), error)
+        if reply["status"] == "ok":
+            return Outcome("ok", "".join(text))
+        return Outcome("error", "".join(text), f"{reply.get('ename', 'not run')}: {reply.get('evalue', reply['status'])}")
