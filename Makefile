@@ -14,10 +14,14 @@ export PATH := $(PATH):/usr/games
 unexport PYTHONDONTWRITEBYTECODE
 PIP := pip install -q --no-compile
 ONE_THREAD := LMRL_LAB_FAST=1 OMP_NUM_THREADS=1
+# nbgrader is for instructors: its menus and its "Create Assignment" panel stay out of everybody's JupyterLab.
+NO_MENUS = $(BIN)/jupyter labextension disable --level=sys_prefix @jupyter/nbgrader >/dev/null && \
+    rm -f $(VENV)/etc/jupyter/jupyter_server_config.d/nbgrader.json
 # torch alone, without its dependencies, comes from TORCH_INDEX: that index has other versions of the rest.
 TORCH := --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(shell grep '^torch==' constraints.txt)
 
-.PHONY: lab setup test test-units test-notebooks test-browser test-colab bench results notebooks address wheel clean python-ok
+.PHONY: lab setup test test-units test-notebooks test-browser test-colab bench results notebooks assignments \
+        grade address wheel clean python-ok
 
 lab: setup
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/00_start_here.ipynb $(ARGS) notebooks
@@ -32,7 +36,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt | python-ok
 	@rm -f $@
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/$(PIP) $(TORCH)
-	$(BIN)/$(PIP) -c constraints.txt -e '.[lab,trl,chat,test]'
+	$(BIN)/$(PIP) -c constraints.txt -e '.[lab,trl,chat,classroom,test]'
+	$(NO_MENUS)
 	@touch $@
 
 $(COLAB)/.ready: pyproject.toml constraints.txt tests/colab/requirements.txt | python-ok
@@ -72,6 +77,14 @@ results: setup
 
 notebooks: setup
 	$(BIN)/python tests/tools/notebooks.py run $(ARGS)
+
+# The students' notebooks from the ones with answers, and a class's marks: make grade SUBMISSIONS=dir [OUT=grades.csv]
+assignments: setup
+	$(BIN)/python -m lmrl_lab.classroom build
+
+grade: setup
+	@test -n "$(SUBMISSIONS)" || { echo "make grade SUBMISSIONS=dir: a folder that holds STUDENT/A1.ipynb" >&2; exit 2; }
+	$(BIN)/python -m lmrl_lab.classroom grade "$(SUBMISSIONS)" --out "$(or $(OUT),grades.csv)" $(ARGS)
 
 address: setup
 	$(BIN)/python tests/tools/notebooks.py address $(URL)

@@ -13,12 +13,12 @@ import pytest
 import lmrl_lab as lab
 from lmrl_lab import scoreboard
 from lmrl_lab.__main__ import main
-from lmrl_lab.scoreboard import leaderboard
 from lmrl_lab.data import replay_problem
 from lmrl_lab.episode import Turn, append_episode, write_episodes
 from lmrl_lab.evaluation import interval_over_seeds
 from lmrl_lab.files import folder_hashes
 from lmrl_lab.results import FOLDER as RESULTS
+from lmrl_lab.scoreboard import leaderboard
 from lmrl_lab.widgets.game import Game
 
 TASKS = list(lab.TASKS)

@@ -83,10 +83,13 @@ def test_binder_installs_exactly_what_pyproject_lists():
         assert (ROOT / "binder" / name).stat().st_mode & 0o111, f"{name} is not executable"
 
 
-def test_make_installs_every_extra_but_the_instructor_s():
-    """nbgrader puts its menus and a "Create Assignment" panel into every student's JupyterLab."""
-    (line,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if "-e '.[" in line]
-    assert installed_by(shlex.split(line)[1:]) == everything(*(extra for extra in EXTRAS if extra != "classroom"))
+def test_make_installs_every_extra_and_keeps_the_instructor_s_menus_out():
+    """nbgrader puts its menus and a "Create Assignment" panel into every student's JupyterLab, if one lets it."""
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    (number,) = [number for number, line in enumerate(lines) if "-e '.[" in line]
+    assert installed_by(shlex.split(lines[number])[1:]) == everything(*EXTRAS)
+    assert lines[number + 1].strip() == "$(NO_MENUS)"
+    assert any(line.startswith("NO_MENUS") and "labextension disable" in line and "nbgrader" in line for line in lines)
 
 
 @pytest.mark.parametrize("name, requirement", EVERY, ids=[name for name, _ in EVERY])

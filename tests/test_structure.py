@@ -13,7 +13,7 @@ PACKAGE = Path(lmrl_lab.__file__).parent
 # each room may import the rooms before it
 ORDER = ["files", "episode", "env", "policies", "chat", "simulators", "tasks", "data", "tokens", "heads", "models", "agent",
          "rollout", "inspection", "training", "algorithms", "evaluation", "benchmark_tables", "benchmark", "plots", "checkup",
-         "scoreboard", "widgets", "checks", "contract", "results", "__main__"]
+         "scoreboard", "widgets", "checks", "contract", "classroom", "results", "__main__"]
 FRONT = {"__init__"}
 LATE = {("algorithms", "widgets"), ("evaluation", "plots")}  # inside a function, where a figure is asked for
 

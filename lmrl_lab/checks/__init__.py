@@ -1,7 +1,8 @@
 """The checks behind the exercises: `checks.nb10.keep_best(your_function)` says pass or shows the first counterexample.
 
-One module a notebook. A check prints, never raises, and returns a Result; its expected values come from hand-worked
-numbers or a reference of its own, never from the learner's function.
+One module a notebook (nb01) and one a graded assignment (a1). A check prints, never raises, and returns a Result; its expected
+values come from hand-worked numbers or a reference of its own, never from the learner's function. In assignments
+`required(checks.a1.occupancy(your_function))` turns a failure into an error.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import copy
 import importlib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
@@ -34,6 +36,12 @@ def failed(name: str, what: str) -> Result:
     return Result(False, f"✗ {name}: not yet. {what}")
 
 
+def required(result: Result) -> None:
+    """For assignments: AssertionError with the check's message where it did not pass."""
+    if not result.passed:
+        raise AssertionError(result.message)
+
+
 def check_function(name: str, function: Callable, cases: Iterable[tuple], same: Callable = None, note: str = "") -> Result:
     """Call `function(*arguments)` for each case `(arguments, expected)` or `(arguments, expected, why)`.
 
@@ -56,6 +64,26 @@ def check_function(name: str, function: Callable, cases: Iterable[tuple], same: 
             reason = f"\n  because {why[0]}" if why else ""
             return failed(name, f"\n  {call}\n  got      {_short(got)}\n  expected {_short(expected)}{reason}")
     return passed(name, note)
+
+
+def compare(name: str, function, table) -> Result | None:
+    """For functions of tensors: a failure at the first row (case, arguments by name, expected) in which the function says
+    something else, else None. Lists among the arguments become tensors."""
+    import torch
+    if not callable(function):
+        return failed(name, f"Expected a function, got {function!r}.")
+    for case, given, expected in table:
+        shown = "\n  ".join(f"{key} {value}" for key, value in given.items()) if len(str(given)) < 300 else "(many numbers)"
+        try:
+            got = function(*(torch.tensor(value) if isinstance(value, list) else value for value in given.values()))
+        except Exception as error:  # whatever a learner's code raises is shown, never raised
+            return failed(name, f"\n  {case}\n  {shown}\n  raised   {type(error).__name__}: {error}\n"
+                                f"  expected {rounded(expected)}")
+        number = got.detach() if hasattr(got, "detach") else got
+        if not close(number, expected, 1e-4):
+            told = rounded(number.tolist()) if hasattr(number, "tolist") else f"{number!r:.100}"
+            return failed(name, f"\n  {case}\n  {shown}\n  got      {told}\n  expected {rounded(expected)}")
+    return None
 
 
 def check_choice(name: str, got: str, letters: Sequence[str], right: str, why: str) -> Result:
@@ -111,6 +139,6 @@ def _short(value) -> str:
 
 
 def __getattr__(name: str):
-    if name.startswith("nb"):
+    if re.fullmatch(r"nb\d\d|a\d", name):
         return importlib.import_module(f"lmrl_lab.checks.{name}")
     raise AttributeError(f"no check module '{name}'")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from lmrl_lab.checks import Result, check_choice, close, failed, passed, rounded
+from lmrl_lab.checks import Result, check_choice, close, compare, failed, passed, rounded
 
 
 def baseline(choice) -> Result:
@@ -45,7 +45,7 @@ def gae(function) -> Result:
         expected += _slow_advantages(rewards, [*values, after], 0.9, 0.7)
     table.append(("three games of 4, 1 and 6 moves drawn at random, against a slow loop", {**drawn, "gamma": 0.9, "lam": 0.7},
                   expected))
-    return _compare("gae", function, table) or passed("gae", "Seven cases, the last one at random against a slow loop")
+    return compare("gae", function, table) or passed("gae", "Seven cases, the last one at random against a slow loop")
 
 
 def _slow_advantages(rewards, values, gamma, lam) -> list[float]:
@@ -86,7 +86,7 @@ def clipped_loss(function) -> Result:
         total += max(-a * ratio, -a * min(max(ratio, 0.9), 1.1))
     table.append(("nine moves drawn at random, against a slow loop", {"logprobs": new, "old_logprobs": old,
                   "advantages": weights, "cliprange": 0.1}, total / 9))
-    wrong = _compare("clipped_loss", function, table)
+    wrong = compare("clipped_loss", function, table)
     return wrong or _no_push_beyond(function) or passed(
         "clipped_loss", "Seven cases, the last one at random against a slow loop, and a gradient")
 
@@ -126,7 +126,7 @@ def whiten(function) -> Result:
     deviation = math.sqrt(sum((a - mean) ** 2 for a in drawn) / 11)
     table.append(("twelve drawn at random, against a slow loop", {"advantages": drawn, "floor": 0.3},
                   [(a - mean) / deviation for a in drawn]))
-    return _compare("whiten", function, table) or passed("whiten", "Seven cases, the last one at random against a slow loop")
+    return compare("whiten", function, table) or passed("whiten", "Seven cases, the last one at random against a slow loop")
 
 
 def what_comes_first(choice) -> Result:
@@ -135,22 +135,3 @@ def what_comes_first(choice) -> Result:
         "what_comes_first", choice, "abc", "b",
         "with the usual whitening every round's advantages have the same size, however little they mean; the steps stay as long "
         "as ever, and some day one of them leads out")
-
-
-def _compare(name: str, function, table) -> Result | None:
-    """A failure at the first row (case, arguments by name, expected) in which the function says something else, else None."""
-    import torch
-    if not callable(function):
-        return failed(name, f"Expected a function, got {function!r}.")
-    for case, given, expected in table:
-        shown = "\n  ".join(f"{key} {value}" for key, value in given.items()) if len(str(given)) < 300 else "(many numbers)"
-        try:
-            got = function(*(torch.tensor(value) if isinstance(value, list) else value for value in given.values()))
-        except Exception as error:  # whatever a learner's code raises is shown, never raised
-            return failed(name, f"\n  {case}\n  {shown}\n  raised   {type(error).__name__}: {error}\n"
-                                f"  expected {rounded(expected)}")
-        number = got.detach() if hasattr(got, "detach") else got
-        if not close(number, expected, 1e-4):
-            told = rounded(number.tolist()) if hasattr(number, "tolist") else f"{number!r:.100}"
-            return failed(name, f"\n  {case}\n  {shown}\n  got      {told}\n  expected {rounded(expected)}")
-    return None
