@@ -207,7 +207,7 @@ def score_map(table: pd.DataFrame, title: str = "") -> Picture:
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_title(title, fontsize=10)
-    figure.colorbar(shown, ax=ax, label="score: 50 behaviour, 100 best", shrink=0.9)
+    figure.colorbar(shown, ax=ax, label="score", shrink=0.9)
     said = "; ".join(f"{task}: " + ", ".join(f"{name} {returns.loc[task, name]:.3g} ({scores.loc[task, name]:.0f})"
                                              for name in algorithms if np.isfinite(scores.loc[task, name])) for task in tasks)
     return Picture(figure, f"{title or 'Scores'}: return, and in brackets the score, of each algorithm on each task. {said}.")
