@@ -19,7 +19,6 @@ from lmrl_lab.classroom.kernel import Kernel
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks" / "assignments"
 NAMES = ["A1", "A2", "A3", "A4", "A5"]
-SECONDS = 4.0  # for each cell, in these tests
 
 
 def path_of(kind, name):
@@ -34,6 +33,14 @@ def answered():
 @pytest.fixture(scope="module")
 def a1():
     return Assignment(path_of("source", "A1"))
+
+
+@pytest.fixture(scope="module")
+def pace(a1):
+    """Seconds that this machine, as busy as it is, takes for a whole notebook: time limits in these tests are multiples."""
+    start = time.monotonic()
+    grade_notebook(path_of("source", "A1"), a1, "anna")
+    return time.monotonic() - start
 
 
 # ---------------------------------------------------------------------------------------------- the assignments, in kernels
@@ -165,7 +172,7 @@ ODD = {
     "a list": ("[1, 2]", ALL, "no list of cells"),
     "nested for ever": ("[" * 100_000, ALL, "JSON"),
     "huge output in the file": (huge_output, set(), ""),
-    "prints for ever": (add("while True:\n    print('x' * 10_000)"), set(), "did not finish"),
+    "prints for ever": (add("while True:\n    print('x' * 10_000)"), set(), "printed more than"),
     "too much memory": (add("x = bytearray(10**11)"), set(), "MemoryError"),
     "checks deleted": (add("from lmrl_lab import checks\ndel checks.a1.horizon, checks.required, checks.Result\nchecks = None"),
                        set(), ""),
@@ -190,7 +197,8 @@ def write(book, path):
 
 
 @pytest.mark.slow
-def test_no_odd_notebook_stops_a_class_or_costs_other_exercises_their_points(answered, tmp_path, monkeypatch):
+def test_no_odd_notebook_stops_a_class_or_costs_other_exercises_their_points(answered, tmp_path, monkeypatch, pace):
+    seconds = max(4.0, 2 * pace)  # for each cell
     monkeypatch.setattr("lmrl_lab.classroom.kernel.GRACE", 1.0)
     root, submissions = tmp_path / "root", tmp_path / "class"
     write(answered, root / "source" / "A1" / "A1.ipynb")
@@ -203,7 +211,7 @@ def test_no_odd_notebook_stops_a_class_or_costs_other_exercises_their_points(ans
         write(book, submissions / student / "A1.ipynb")
     assert len(ODD) >= 30
     marks, longest, before = {}, {}, time.monotonic()
-    for mark in grade_class(submissions, root, tell=lambda line: None, seconds=SECONDS, total=60):
+    for mark in grade_class(submissions, root, tell=lambda line: None, seconds=seconds, total=15 * seconds):
         marks.setdefault(mark.student, []).append(mark)
         longest[mark.student], before = max(longest.get(mark.student, 0), time.monotonic() - before), time.monotonic()
     assert set(marks) == set(names)
@@ -216,15 +224,15 @@ def test_no_odd_notebook_stops_a_class_or_costs_other_exercises_their_points(ans
             wrong.append((name, lost, told))
         assert sum(mark.points or 0 for mark in marks[student]) == 17 - sum(
             mark.maximum for mark in marks[student] if mark.points == 0)
-        assert longest[student] < 60, name
+        assert longest[student] < 20 * seconds, name
     assert wrong == []
 
 
-def test_a_notebook_that_uses_up_its_time_gets_what_it_earned_so_far(answered, a1, tmp_path):
+def test_a_notebook_that_uses_up_its_time_gets_what_it_earned_so_far(answered, a1, tmp_path, pace):
     book = copy.deepcopy(answered)
     add("while True:\n    pass", before="a1-occupancy")(book)
     write(book, tmp_path / "A1.ipynb")
-    marks = grade_notebook(tmp_path / "A1.ipynb", a1, "anna", seconds=100, total=6)
+    marks = grade_notebook(tmp_path / "A1.ipynb", a1, "anna", seconds=1_000, total=max(6.0, 3 * pace))
     assert [mark.points for mark in marks[:2]] == [2, 2] and {mark.points for mark in marks[2:7]} == {0}
     assert "whole notebook" in marks[2].message
 
@@ -238,6 +246,13 @@ def test_a_kernel_that_died_is_replaced_by_one_that_knows_what_it_knew():
         assert kernel.run_test("c = 3").status == "ok"
         assert kernel.run("import os; d = 4; os._exit(0)").status == "died"
         assert kernel.run("print(a, 'c' in vars(), 'd' in vars())").text == "1 False False\n"
+
+
+def test_a_full_memory_costs_the_next_cell_nothing():
+    with Kernel(seconds=20, memory=0.5) as kernel:
+        assert kernel.run("a = 1").status == "ok"
+        assert kernel.run("b = 'x' * 300_000_000\nc = 'x' * 10**9").error.startswith("MemoryError")
+        assert kernel.run("c = 'x' * 200_000_000\nprint(a, 'b' in vars())").text == "1 False\n"
 
 
 def test_what_a_cell_started_ends_with_its_kernel(tmp_path):

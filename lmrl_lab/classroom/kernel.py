@@ -15,6 +15,7 @@ import zmq
 from jupyter_client import KernelManager
 
 LONGEST_TEXT = 4_000  # characters kept of what a cell prints; the rest is read and thrown away
+FLOOD = 10_000_000  # characters after which a cell is stopped: what is not yet sent fills the kernel's memory
 GRACE = 3.0  # seconds that an interrupted cell has to stop before its kernel is killed
 PROBE = 5.0  # seconds in which a kernel in good health has long answered
 
@@ -79,15 +80,18 @@ class Kernel:
         self._kill()
         self._folder.cleanup()
 
-    def run(self, code: str, remember: bool = True) -> Outcome:
+    def run(self, code: str, remember: bool = True, again: bool = True) -> Outcome:
         """Run a cell. One that dies or takes too long is never run again; if `remember`, any other is run again in the kernel
-        that replaces one that died."""
+        that replaces one that died. `again`: a second try where an earlier cell may have broken the kernel."""
         outcome, known = self._run(code, self.seconds), len(self._history)
+        full = outcome.error.startswith("MemoryError")  # the kernel stays full, whoever filled it
+        if full:
+            self._kill()
         if self._manager is None:
             self._start()
-            if len(self._history) < known:  # an earlier cell had broken the kernel: this one gets a second try
-                return self.run(code, remember)
-        if outcome.status in ("ok", "error") and remember:
+            if len(self._history) < known or full and again:
+                return self.run(code, remember, again and not full)
+        if outcome.status in ("ok", "error") and remember and not full:
             self._history.append(code)
         return outcome
 
@@ -140,12 +144,13 @@ class Kernel:
         left = self._deadline - time.monotonic()
         if left <= 0:
             return Outcome("time", error="the time for the whole notebook is over")
-        client, text, kept = self._client, [], 0
+        client, text, kept, printed = self._client, [], 0, 0
         request = client.execute(code, store_history=False, allow_stdin=False, stop_on_error=False)
         poller, channels = zmq.Poller(), {channel.socket: channel for channel in (client.shell_channel, client.iopub_channel)}
         for socket in channels:
             poller.register(socket, zmq.POLLIN)
         limit, interrupted = time.monotonic() + min(seconds, left), False
+        why = f"did not finish within {min(seconds, left):g} seconds"
         reply, idle, replied = None, False, 0.0
         while not (reply and (idle or time.monotonic() > replied + 1)):  # a flood of output can drown the word that it is over
             ready = dict(poller.poll(200))
@@ -158,9 +163,11 @@ class Kernel:
                     reply, replied = content, time.monotonic()
                 elif kind == "status":
                     idle = content["execution_state"] == "idle"
-                elif kind == "stream" and kept < LONGEST_TEXT:
+                elif kind == "stream":
                     text.append(content["text"][:LONGEST_TEXT - kept])
-                    kept += len(text[-1])
+                    kept, printed = kept + len(text[-1]), printed + len(content["text"])
+            if printed > FLOOD and not interrupted:
+                limit, why = 0.0, f"printed more than {FLOOD:,} characters"
             if not ready and not self._manager.is_alive():
                 self._kill()
                 return Outcome("died", "".join(text), "the kernel died")
@@ -171,7 +178,7 @@ class Kernel:
                 self._manager.interrupt_kernel()
                 limit, interrupted = time.monotonic() + GRACE, True
         if interrupted:
-            return Outcome("time", "".join(text), f"did not finish within {min(seconds, left):g} seconds")
+            return Outcome("time", "".join(text), why)
         if reply["status"] == "ok":
             return Outcome("ok", "".join(text))
         return Outcome("error", "".join(text), f"{reply.get('ename', 'not run')}: {reply.get('evalue', reply['status'])}")
