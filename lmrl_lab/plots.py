@@ -32,7 +32,7 @@ class Picture:
     def __init__(self, figure: Figure, alt: str):
         self.figure, self.alt = figure, alt
 
-    def png(self, dpi: int = 110) -> bytes:
+    def png(self, dpi: int = 100) -> bytes:
         drawn, small = io.BytesIO(), io.BytesIO()
         self.figure.savefig(drawn, format="png", dpi=dpi, bbox_inches="tight", facecolor="white")
         # 256 colours: a third of the bytes, in notebooks that hold a dozen pictures
