@@ -1,9 +1,5 @@
 """What notebook 16 builds, held against the library and against numbers by hand."""
 
-import ast
-from pathlib import Path
-
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,27 +7,18 @@ import pytest
 from answers import nb16 as answers
 from lmrl_lab.env import TASKS
 from lmrl_lab.evaluation import interval_over_seeds
-
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "16_the_benchmark.ipynb"
-SOURCES = {cell.id: cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"}
-
-
-def function(cell, name, **known):
-    names = {"np": np, "pd": pd, **known}
-    body = [node for node in ast.parse(SOURCES[cell]).body if isinstance(node, ast.FunctionDef)]
-    exec(compile(ast.Module(body, []), cell, "exec"), names)
-    return names[name]
+from notebook_cells import defined
 
 
 def test_an_order_joins_what_is_the_same_and_begins_with_the_best():
-    order = function("order", "order")
+    order = defined(16, "order", np=np, pd=pd)["order"]
     assert order(pd.Series({"a": 1.0, "b": 3.0, "c": 3.0, "d": -2.0})) == "b = c > a > d"
     assert order(pd.Series({"a": 1.0})) == "a"
 
 
 def test_coverage_counts_worlds():
     """With seeds that do not differ both intervals hold the truth; with games that do not vary the one over games never does."""
-    covered = function("covers", "covered", interval_over_seeds=interval_over_seeds, FAST=True)
+    covered = defined(16, "covers", np=np, interval_over_seeds=interval_over_seeds, FAST=True)["covered"]
     alike = covered(3, spread=0.0)
     assert alike["games only"] > 0.85 and alike["seeds and games"] > 0.85
     assert covered(3, noise=1e-9)["games only"] == 0.0
