@@ -205,7 +205,7 @@ def has_players(card):
                  for name, score in scores.items() if score.invalid_rate]:
         return wrong[0]
     for name, score in scores.items():
-        if score.mean_return > scores["best"].mean_return + 1e-9:
+        if score.mean_return > scores["best"].mean_return:
             return f"'{name}' earns {score.mean_return:.3g}, 'best' {scores['best'].mean_return:.3g}, in the same games"
     return None
 

@@ -143,21 +143,21 @@ def evaluate(policy, task: str, episodes: int | None = None, seed: int = 1, retu
     if isinstance(policy, str):
         if policy not in card.policies:
             raise unknown(f"policy of {task}", policy, card.policies)
-        policy = card.policies[policy](**_taken(card.policies[policy], kwargs))
+        policy = card.policies[policy](**accepted_by(card.policies[policy], kwargs))
     trained_for = getattr(policy, "task", task)
     if trained_for != task:
         raise ValueError(f"this agent was trained for '{trained_for}', not for '{task}'")
     n = card.evaluation_episodes if episodes is None else episodes
     if not isinstance(n, int) or n < 1:
         raise ValueError(f"episodes is a number of games, at least 1, not {episodes!r}")
-    options = card.evaluation_options(n, **_taken(card.evaluation_options, kwargs)) if card.evaluation_options else None
+    options = card.evaluation_options(n, **accepted_by(card.evaluation_options, kwargs)) if card.evaluation_options else None
     played = rollout(policy, task, [1_000_000 * seed + i for i in range(n)], options, save_to=save_to, **kwargs)
     result = score(played, seed)
     return (result, played) if return_episodes else result
 
 
-def _taken(build: Callable, keywords: dict) -> dict:
+def accepted_by(build: Callable, keywords: dict) -> dict:
     """The keywords that a builder takes: who answers in a game, say, is the env's affair alone."""
-    accepted = inspect.signature(build).parameters
-    every = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
-    return {name: value for name, value in keywords.items() if every or name in accepted}
+    names = inspect.signature(build).parameters
+    every = any(parameter.kind is parameter.VAR_KEYWORD for parameter in names.values())
+    return {name: value for name, value in keywords.items() if every or name in names}

@@ -23,7 +23,7 @@ from lmrl_lab import plots
 from lmrl_lab.data import replay_problem
 from lmrl_lab.env import TASKS, TaskCard, make
 from lmrl_lab.episode import Episode, read_episodes, read_json_lines
-from lmrl_lab.evaluation import Score, evaluate, interval_over_seeds, score
+from lmrl_lab.evaluation import Score, accepted_by, evaluate, interval_over_seeds, score
 
 LARGEST_MB = 20  # of a file of games: a thousand games of chess have 10
 FEW = 5  # games: of fewer, an interval by bootstrap promises far too much
@@ -302,8 +302,7 @@ def _copies(people: dict[str, list[Episode]], card: TaskCard, keywords: dict) ->
 def _its_moves(policy: str, episode: Episode, seed: int, card: TaskCard, keywords: dict) -> bool:
     """Whether the scripted policy, its row seeded with `seed`, makes every move of this game; asked until one differs."""
     build = card.policies[policy]
-    accepted = inspect.signature(build).parameters
-    player = build(**{name: value for name, value in keywords.items() if name in accepted})
+    player = build(**accepted_by(build, keywords))
     env = make(card.id, **keywords)
     try:
         text, info = env.reset(seed=episode.seed, options=episode.info.get("options"))

@@ -1,6 +1,7 @@
 """What a notebook's cells define, without running the rest of them: for tests that hold a notebook to the library."""
 
 import ast
+import functools
 import importlib.util
 import sys
 from pathlib import Path
@@ -11,22 +12,26 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 DEFINING = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
 
 
+@functools.cache
+def sources(number):
+    """{id: source} of the code cells of notebook `number`."""
+    [path] = NOTEBOOKS.glob(f"{number}_*.ipynb")
+    return {cell.id: cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"}
+
+
 def defined(number, *cells, **known):
     """The names after running the imports and definitions of some cells (by id) of notebook `number`; `known` come first."""
-    [path] = NOTEBOOKS.glob(f"{number}_*.ipynb")
-    sources = {cell.id: cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"}
     names = dict(known)
     for cell in cells:
-        body = [node for node in ast.parse(sources[cell]).body if isinstance(node, DEFINING)]
+        body = [node for node in ast.parse(sources(number)[cell]).body if isinstance(node, DEFINING)]
         exec(compile(ast.Module(body, []), cell, "exec"), names)
     return names
 
 
 def written(number, magic):
     """The file that the cells with `%%magic n` of notebook `number` write."""
-    [path] = NOTEBOOKS.glob(f"{number}_*.ipynb")
-    sources = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.source.startswith(f"%%{magic} ")]
-    return "\n\n\n".join(source.partition("\n")[2] for source in sources) + "\n"
+    parts = [source for source in sources(number).values() if source.startswith(f"%%{magic} ")]
+    return "\n\n\n".join(source.partition("\n")[2] for source in parts) + "\n"
 
 
 def module(number, magic, name, folder):

@@ -2,9 +2,7 @@
 
 import ast
 import copy
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,9 +18,8 @@ from lmrl_lab.tasks import wordle
 from lmrl_lab.tasks.guess_my_city import GuessMyCityEnv
 from lmrl_lab.tasks.maze import ACTIONS, maze, mean_return
 from lmrl_lab.tokens import discounted_returns, make_rows
+from notebook_cells import defined, sources
 
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "17_reading_a_benchmark_critically.ipynb"
-SOURCES = {cell.id: cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"}
 REWARDS = st.lists(st.integers(-4, 4).map(float), min_size=1, max_size=8)
 
 
@@ -31,7 +28,7 @@ def notebook():
     """Imports, functions, classes and the named constants of the notebook's cells; nothing else of them is run."""
     names, constants = {"lab": lab, "np": np, "copy": copy, "FAST": True}, {"TABLE2", "board", "pays"}
     for cell in ("play", "picture", "maximum", "knower", "colours", "ex3-check", "end", "split", "break"):
-        body = [node for node in ast.parse(SOURCES[cell]).body
+        body = [node for node in ast.parse(sources(17)[cell]).body
                 if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef))
                 or isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in constants]
         exec(compile(ast.Module(body, []), cell, "exec"), names)
@@ -85,9 +82,8 @@ def test_a_player_of_some_moves_is_worth_what_hand_and_library_say(notebook):
 @given(st.sets(st.integers(0, 3), min_size=1), st.integers(0, 2**31 - 1))
 def test_no_player_of_these_moves_earns_more(moves, seed):
     board = maze("double_t")
-    names = {"np": np, "board": board, "pays": np.where(board.next_cell == board.goal_index, 0.0, -1.0)}
-    tree = ast.parse(SOURCES["maximum"])
-    exec(compile(ast.Module([node for node in tree.body if isinstance(node, ast.FunctionDef)], []), "maximum", "exec"), names)
+    pays = np.where(board.next_cell == board.goal_index, 0.0, -1.0)
+    names = defined(17, "maximum", np=np, board=board, pays=pays)
     table = np.zeros((len(board.cells), 4))
     table[:, sorted(moves)] = np.random.default_rng(seed).dirichlet(np.full(len(moves), 0.3), len(board.cells))
     assert mean_return(table, board) <= names["best_with"](sorted(moves)) + 1e-9
@@ -130,9 +126,7 @@ def test_a_reader_whom_nothing_fits_goes_on_among_all_words_not_tried(notebook):
 @settings(max_examples=40, deadline=None)
 @given(REWARDS, st.sampled_from([0.5, 0.9, 0.99, 1.0]))
 def test_returns_are_the_librarys_and_the_fault_adds_the_last_reward_once_more(rewards, gamma):
-    names = {}
-    tree = ast.parse(SOURCES["ex3-check"])
-    exec(compile(ast.Module([node for node in tree.body if isinstance(node, ast.FunctionDef)], []), "ex3", "exec"), names)
+    names = defined(17, "ex3-check")
     right = names["returns_to_go"](rewards, gamma)
     assert np.allclose(right, np.concatenate(discounted_returns(rewards, [1] * len(rewards), gamma)))
     added = [gamma ** (len(rewards) - t) * rewards[-1] for t in range(len(rewards))]
@@ -193,7 +187,7 @@ def test_half_of_the_looks_needed_are_not_enough():
 
 def test_the_two_decodings_of_the_maze_are_played_as_they_were_computed(notebook):
     """The exact returns of the notebook's MC without CQL, speaking freely and re-ranked, against games of the same agent."""
-    tree, known = ast.parse(SOURCES["decode"]), {**notebook, "bc": results.agent("bc-maze-fo"), "results": results}
+    tree, known = ast.parse(sources(17)["decode"]), {**notebook, "bc": results.agent("bc-maze-fo"), "results": results}
     until = next(n for n, node in enumerate(tree.body) if isinstance(node, ast.For)) + 1
     known["make_rows"] = make_rows
     exec(compile(ast.Module(tree.body[:until], []), "decode", "exec"), known)

@@ -51,6 +51,13 @@ def test_gymnasium_make_and_lab_make_play_the_same_game(task):
 
 
 @every_task
+def test_another_seed_is_another_game_and_what_is_played_lies_in_the_space(task):
+    env, seven = lab.make(task), play(lab.make(task), 7)
+    assert seven != play(env, 8)
+    assert all(step[0] in env.action_space for step in seven if isinstance(step, tuple))
+
+
+@every_task
 def test_reset_without_a_seed_continues_the_stream(task):
     def starts(env):
         action = (env.reset(seed=1)[1]["legal_actions"] or lab.TASKS[task].actions or ["hello"])[0]

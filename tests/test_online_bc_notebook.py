@@ -1,10 +1,7 @@
 """What notebook 14 builds, held against what the library has, and its exact counts against games played one by one."""
 
-import ast
 import itertools
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
@@ -18,24 +15,13 @@ from lmrl_lab.algorithms.bc import bc_loss
 from lmrl_lab.checks import nb14
 from lmrl_lab.episode import Episode, Turn
 from lmrl_lab.tasks.maze import ACTIONS, maze
-
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "14_online_filtered_bc.ipynb"
-SOURCES = {cell.id: cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"}
-
-
-def defined(*cells, **known):
-    """The names after running the imports, definitions and plain settings of some of the notebook's cells."""
-    names = dict(known)
-    for cell in cells:
-        body = [node for node in ast.parse(SOURCES[cell]).body if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef))]
-        exec(compile(ast.Module(body, []), cell, "exec"), names)
-    return names
+from notebook_cells import defined
 
 
 @pytest.fixture(scope="module")
 def notebook():
     board = maze("double_t")
-    return defined("play", "picture", "build", "loop", "counts", "ideal", "own", lab=lab, board=board,
+    return defined(14, "play", "picture", "build", "loop", "counts", "ideal", "own", lab=lab, board=board,
                    square={words + "\n": s for s, words in enumerate(board.full)},
                    CONTEXTS=[[Turn(words + "\n", False)] for words in board.full],
                    bc=results.agent("bc-maze-fo"))
@@ -70,7 +56,7 @@ def slow_counts(table, follow, goal, starts, worth):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4))
 def test_the_exact_counts_are_those_of_all_games(seed, limit):
-    count = defined("counts", np=np, board=maze("double_t"))["kept_moves"]
+    count = defined(14, "counts", np=np, board=maze("double_t"))["kept_moves"]
     rng = np.random.default_rng(seed)
     table, follow, worth = rng.dirichlet(np.ones(2), 3), rng.integers(0, 3, (3, 2)), np.r_[0, rng.uniform(0, 1, limit)]
     exact, slow = (f(table, worth=worth, follow=follow, goal=2, starts=[0, 1]) for f in (count, slow_counts))
@@ -99,7 +85,7 @@ def test_cloning_the_kept_games_is_the_policy_gradient_of_being_kept(games, seed
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(-6, 0)), max_size=20))
 def test_the_line_of_pandas_keeps_what_the_exercise_keeps(games):
-    better = defined("play", "own")["better"]
+    better = defined(14, "play", "own")["better"]
     board = maze("double_t")
     played = [Episode("maze-fo", [Turn(board.full[start], False), Turn(ACTIONS[0], True, float(earned)), Turn("x", False)],
                       False, True) for start, earned in games]
