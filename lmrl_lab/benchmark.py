@@ -7,7 +7,6 @@ what a language model played. What is counted from the finished cells stands in 
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.metadata
 import json
 import platform
@@ -25,19 +24,17 @@ import torch
 import lmrl_lab
 from lmrl_lab import benchmark_tables as tables
 from lmrl_lab.agent import Agent, load_agent
-from lmrl_lab.algorithms import ALGORITHMS, FROM_BC, configured, train
+from lmrl_lab.algorithms import ALGORITHMS, FROM_CLONE, configured, train
 from lmrl_lab.data import examples, generate
 from lmrl_lab.env import TASKS, unknown
 from lmrl_lab.episode import Episode
 from lmrl_lab.evaluation import evaluate, start_groups
-from lmrl_lab.files import write_atomically
+from lmrl_lab.files import code_hash, write_atomically
 from lmrl_lab.simulators import ChatPolicy, SimulatorError
 from lmrl_lab.training import processes
 
 TEMPERATURES = (1.0, 0.0)  # of the two evaluations of a cell: sampled and greedy
 USUAL = [name for name in ALGORITHMS if name != "grpo"]  # the paper's; GRPO is made where it is asked for
-# code of which nothing goes into a cell
-UNREAD = {"__main__", "benchmark_tables", "checkup", "contract", "inspection", "plots", "scoreboard"}
 
 
 class Cell(NamedTuple):
@@ -106,7 +103,8 @@ class Benchmark:
             record |= {"model": self.few_shot, "examples": self.examples}
         else:
             record |= {"context": card.context, "settings": self._settings(cell.task, cell.algorithm)}
-            record |= {"clone": self._settings(cell.task, "bc")} if cell.algorithm in FROM_BC else {}
+            if cell.algorithm in FROM_CLONE:
+                record |= {"start": card.clone, "clone": self._settings(cell.task, card.clone)}
         return json.loads(json.dumps(record))
 
     def _settings(self, task: str, algorithm: str) -> dict:
@@ -186,8 +184,8 @@ class Benchmark:
         record, folder = self._begun(cell), self.folder / "runs" / str(cell)
         if not record["train"] or not (folder / "agent").exists():  # who removes run folders to save space trains them again
             init, before = None, {"cpu_seconds": 0.0, "wall_seconds": 0.0}
-            if cell.algorithm in FROM_BC:
-                init, cloned = self._trained(cell._replace(algorithm="bc"), data)
+            if cell.algorithm in FROM_CLONE:
+                init, cloned = self._trained(cell._replace(algorithm=TASKS[cell.task].clone), data)
                 before = cloned["train"]
             episodes, history = data(), folder / "history.csv"
             spent = float(pd.read_csv(history)["seconds"].iloc[-1]) if history.exists() else 0.0  # up to the checkpoint
@@ -281,9 +279,6 @@ def _in_order(kind: str, names: Iterable[str], known: list[str]) -> list[str]:
 def circumstances() -> dict:
     """Versions, machine and code. The hash is of all files that train, play and score, of the tasks' tables and the prompts."""
     package = Path(__file__).parent
-    code = [path for pattern in ("*.py", "algorithms/*.py", "tasks/*.py", "tasks/assets/*", "prompts/*.txt")
-            for path in sorted(package.glob(pattern)) if path.is_file() and path.stem not in UNREAD]
-    digest = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in code)).hexdigest()[:12]
     versions = {"lmrl_lab": lmrl_lab.__version__, "python": platform.python_version()}
     for name in ("torch", "transformers", "trl"):
         try:
@@ -291,7 +286,8 @@ def circumstances() -> dict:
         except importlib.metadata.PackageNotFoundError:
             versions[name] = None
     return {"versions": versions, "machine": platform.machine(), "device": processes().device.type,
-            "threads": torch.get_num_threads(), "code": digest}
+            "threads": torch.get_num_threads(),
+            "code": code_hash(*package.glob("tasks/*.py"), *package.glob("prompts/*.txt"))}
 
 
 def differences(found: dict, wanted: dict, path: str = "") -> Iterator[str]:

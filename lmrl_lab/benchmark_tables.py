@@ -27,8 +27,8 @@ def by_seed(records: Iterable[dict]) -> pd.DataFrame:
     """A row a task, algorithm, temperature and seed.
 
     Returns in task units; interval: 95%, as a Score's; invalid_rate: a share of actions. train_cpu_seconds: those of the
-    clone that it starts from included; eval_cpu_seconds: of this row's games; wall_seconds: of training and these games;
-    tokens: action tokens that the training has seen, with their weights.
+    clone that it starts from (`start`) included; eval_cpu_seconds: of this row's games; wall_seconds: of both; tokens: action
+    tokens that the training has seen, with their weights.
     """
     rows = []
     for record in records:
@@ -36,8 +36,9 @@ def by_seed(records: Iterable[dict]) -> pd.DataFrame:
         for play in record["plays"]:
             low, high = bootstrap_interval(play["returns"], groups=play["starts"])
             rows.append({
-                "task": asked["task"], "algorithm": asked["algorithm"], "temperature": _number(play["temperature"]),
-                "seed": asked["seed"], "episodes": len(play["returns"]), "mean_return": np.mean(play["returns"]),
+                "task": asked["task"], "algorithm": asked["algorithm"], "start": asked.get("start"),
+                "temperature": _number(play["temperature"]), "seed": asked["seed"],
+                "episodes": len(play["returns"]), "mean_return": np.mean(play["returns"]),
                 "interval_low": low, "interval_high": high, "normalized": _normalized(asked["task"], np.mean(play["returns"])),
                 "success_rate": np.mean(play["success"]), "invalid_rate": sum(play["invalid"]) / sum(play["length"]),
                 "mean_length": np.mean(play["length"]), "train_cpu_seconds": train.get("cpu_seconds", 0.0),
@@ -66,7 +67,8 @@ def pooled(records: Iterable[dict]) -> pd.DataFrame:
         interval = interval_over_seeds([play["returns"] for play in plays], groups=[play["starts"] for play in plays])
         mean, low, high = (_normalized(task, value) for value in (np.mean(means), *interval))
         rows.append({
-            "task": task, "algorithm": algorithm, "temperature": _number(temperature), "seeds": len(plays),
+            "task": task, "algorithm": algorithm, "start": members[0][0]["configuration"].get("start"),
+            "temperature": _number(temperature), "seeds": len(plays),
             "mean_return": np.mean(means), "interval_low": interval[0], "interval_high": interval[1], "normalized": mean,
             "normalized_low": low, "normalized_high": high, "success_rate": np.mean([np.mean(play["success"]) for play in plays]),
             "invalid_rate": sum(sum(play["invalid"]) for play in plays) / sum(sum(play["length"]) for play in plays),

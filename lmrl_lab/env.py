@@ -114,6 +114,7 @@ class TaskCard:
     differs here from the defaults of its config. `other_references`: of games that keywords change, keyed by the sorted
     (keyword, value) pairs. `network`: what differs here from `tiny_model`'s defaults. `parts`: a token of the vocabulary -> the
     parts it is made of (a word's letters), so that a tiny model learns about all tokens that share one at a time.
+    `clone`: what the algorithms that need a cloned agent start from: "bc", or "filtered_bc" where BC hardly ever succeeds.
     """
 
     id: str
@@ -140,6 +141,7 @@ class TaskCard:
     other_references: Mapping[tuple, References] = field(default_factory=dict)
     network: Mapping[str, int] = field(default_factory=dict)
     parts: Callable[[str], tuple[str, ...]] | None = None
+    clone: str = "bc"
 
     def references_with(self, keywords: Mapping[str, object]) -> References | None:
         """The references of the game that these `make` keywords give; None where nobody computed any."""

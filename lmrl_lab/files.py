@@ -6,6 +6,9 @@ import hashlib
 import os
 from pathlib import Path
 
+# modules of which nothing goes into a number
+UNREAD = {"__main__", "benchmark_tables", "checkup", "contract", "inspection", "plots", "scoreboard"}
+
 
 def cache_dir() -> Path:
     """Where generated data is kept: $LMRL_LAB_CACHE, else a folder in the user's cache."""
@@ -29,6 +32,16 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's content."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def code_hash(*more: Path) -> str:
+    """12 digits of a hash of what a stored number depends on: the package's modules and algorithms without the `UNREAD` ones,
+    the tasks' tables, and the files `more`."""
+    package = Path(__file__).parent
+    code = {path.resolve() for path in (*(path for pattern in ("*.py", "algorithms/*.py", "tasks/assets/*.csv")
+                                          for path in package.glob(pattern)), *more)}
+    read = sorted(path for path in code if path.stem not in UNREAD)
+    return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in read)).hexdigest()[:12]
 
 
 def folder_hashes(folder: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from lmrl_lab import benchmark_tables as tables
 from lmrl_lab.__main__ import main
 from lmrl_lab.benchmark import Benchmark, differences
 from lmrl_lab.evaluation import interval_over_seeds
+from lmrl_lab.tasks import maze
 from tests.chat_server import Answer, ChatServer
 
 SETTINGS = {"bc": {"steps": 20, "batch_size": 32}, "mc": {"steps": 4, "batch_size": 32, "checkpoint_every": 2}}
@@ -123,14 +125,21 @@ def test_what_a_cell_says_is_what_training_and_play_give(finished):
     assert 0 < bc_seconds < mc_seconds  # the clone's are in them
 
 
-def test_all_that_start_from_a_clone_start_from_the_same_one_trained_once(tmp_path):
-    benchmark = tiny(tmp_path, algorithms=["mc", "ilql"], settings={**SETTINGS, "ilql": {"steps": 1}})
+@pytest.mark.parametrize("start", ["bc", "filtered_bc"])
+def test_all_that_start_from_a_clone_start_from_the_card_s_trained_once(tmp_path, monkeypatch, start):
+    monkeypatch.setitem(maze.CARDS, "maze-fo", replace(lab.TASKS["maze-fo"], clone=start))
+    own = {**SETTINGS, "ilql": {"steps": 1}, "filtered_bc": {"steps": 3}}
+    benchmark = tiny(tmp_path / "made", algorithms=["mc", "ilql"], settings=own)
     assert benchmark.run(tell=lambda line: None) == []
-    clone = lab.load_agent(tmp_path / "runs" / "maze-fo-bc-1").fingerprint()
+    lab.train("mc", "maze-fo", seed=1, out=tmp_path / "train", steps=1, bc_steps=2)  # and so does `train` by itself
+    assert (tmp_path / "train" / start / "history.csv").exists()
+    tmp_path /= "made"
+    clone = lab.load_agent(tmp_path / "runs" / f"maze-fo-{start}-1").fingerprint()
     assert {json.loads((tmp_path / "runs" / f"maze-fo-{name}-1" / "config.json").read_text())["init"]
             for name in ("mc", "ilql")} == {clone}
-    assert set(pd.read_csv(tmp_path / "benchmark.csv", comment="#").algorithm) == {"mc", "ilql"}  # the clone was not asked for
-    record = benchmark.records()[("maze-fo", "bc", 1)]
+    table = pd.read_csv(tmp_path / "benchmark.csv", comment="#")
+    assert set(table.algorithm) == {"mc", "ilql"} and set(table.start) == {start}  # the clone was not asked for
+    record = benchmark.records()[("maze-fo", start, 1)]
     assert record["train"] and not record["plays"]
 
 
@@ -208,7 +217,8 @@ def test_the_code_that_counts_is_what_trains_plays_and_scores(tmp_path, monkeypa
                  "prompts/p.txt"):
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text("1")
-    monkeypatch.setattr(module, "__file__", str(package / "benchmark.py"))
+    for name in ("benchmark", "files"):
+        monkeypatch.setattr(f"lmrl_lab.{name}.__file__", str(package / f"{name}.py"))
     changed = {}
     for path in [path for path in package.rglob("*") if path.is_file()]:
         before = module.circumstances()["code"]

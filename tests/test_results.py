@@ -64,7 +64,7 @@ def test_a_method_starts_from_the_agent_it_names_and_both_are_trained_once():
 def test_methods_name_settings_and_starts_that_exist():
     for methods in (chess_results.METHODS, wordle_results.METHODS):
         for name, (algorithm, settings, start) in methods.items():
-            assert (start in methods and start != name) == (algorithm in lab.algorithms.FROM_BC) and isinstance(settings, dict)
+            assert (start in methods and start != name) == (algorithm in lab.algorithms.FROM_CLONE) and isinstance(settings, dict)
 
 
 def test_a_result_that_is_not_there_is_named_with_those_that_are():

@@ -27,7 +27,7 @@ ALGORITHMS = {
     "online_filtered_bc": ("lmrl_lab.algorithms.online_bc", "OnlineFilteredBCConfig", "train_online_filtered_bc"),
     "grpo": ("lmrl_lab.algorithms.grpo", "GRPOConfig", "train_grpo"),
 }
-FROM_BC = ("mc", "ilql", "ppo", "online_filtered_bc", "grpo")  # start from a cloned agent instead of a network
+FROM_CLONE = ("mc", "ilql", "ppo", "online_filtered_bc", "grpo")  # start from a cloned agent instead of a network
 
 
 def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, seed: int = 0, init=None,
@@ -38,12 +38,13 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
     """Train an agent on Episodes.
 
     episodes: the data; None generates the task's behaviour data with seed 0, where they are read. init: the cloned agent that
-    all but BC and filtered BC start from; None trains BC first, and its seconds are counted. model: a folder or hub name of
-    a causal language model; None makes a tiny GPT-2 from nothing. context: what the agent sees; None: the card's default.
-    out: a run folder (config.json, history.csv, a checkpoint, agent/; bc/ is the run of BC before); resume: go on from its
-    checkpoint. live: draw the learning curve while it grows. probe: `probe(agent) -> {name: number}` is asked every
-    `probe_every` steps and written into the history, its time not counted. settings: fields of the algorithm's config,
-    say `steps=100`; what is not given comes from the task's card, then from the config's own defaults.
+    all but BC and filtered BC start from; None trains the card's `clone` first, and its seconds are counted. model: a folder
+    or hub name of a causal language model; None makes a tiny GPT-2 from nothing. context: what the agent sees; None: the
+    card's default. out: a run folder (config.json, history.csv, a checkpoint, agent/; bc/ or filtered_bc/ is the run of the
+    clone before); resume: go on from its checkpoint. live: draw the learning curve while it grows. probe:
+    `probe(agent) -> {name: number}` is asked every `probe_every` steps and written into the history, its time not counted.
+    settings: fields of the algorithm's config, say `steps=100`; what is not given comes from the task's card, then from the
+    config's own defaults.
     Returns an Agent; `agent.history` is a DataFrame. Raises ValueError for unknown names and for data of other tasks.
     """
     config, card = configured(algorithm, task, settings), TASKS[task]
@@ -60,14 +61,14 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
                "model": None if model is None else str(model), "episodes": len(episodes), "config": asdict(config)}
         _on_main_process(lambda: _claim(folder, run, resume))
     told = {"seed": seed, "folder": folder, "resume": resume}
-    if algorithm not in FROM_BC:
+    if algorithm not in FROM_CLONE:
         from lmrl_lab.models import pretrained_model, tiny_model
         network = tiny_model(card, context, seed, **card.network) if model is None else pretrained_model(model, card)
         begin = (*network, context)
     else:
         if init is None:
-            init = train("bc", task, episodes, seed=seed, model=model, context=context, out=folder and folder / "bc",
-                         resume=resume, live=live, callback=callback, **config.cloning())
+            init = train(card.clone, task, episodes, seed=seed, model=model, context=context,
+                         out=folder and folder / card.clone, resume=resume, live=live, callback=callback, **config.cloning())
             told["spent"] = float(init.history["seconds"].iloc[-1])
         begin = (init,)
     curve = None
@@ -109,7 +110,7 @@ def _context(card, context: str | int | None, algorithm: str, init, model) -> st
     """What the agent is to see; raises ValueError where an `init` does not fit the rest."""
     if init is None:
         return card.context if context is None else check_context(context)
-    if algorithm not in FROM_BC:
+    if algorithm not in FROM_CLONE:
         raise ValueError(f"{algorithm} starts from nothing or from a model, not from an agent (init)")
     if init.task != card.id:
         raise ValueError(f"the agent to start from was trained for '{init.task}', not for '{card.id}'")

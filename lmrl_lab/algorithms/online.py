@@ -28,7 +28,7 @@ class OnlineConfig:
     adam_beta2: float = 0.95
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
-    bc_steps: int | None = None  # of behaviour cloning before, where no agent to start from is given; None: as for BC itself
+    bc_steps: int | None = None  # of the cloning before, where no agent to start from is given; None: as for the clone itself
     checkpoint_every: int = 10  # rounds between two checkpoints, where there is a folder
 
     reads_data = False  # whether the offline data are read, once there is an agent to start from
@@ -47,7 +47,7 @@ class OnlineConfig:
             raise ValueError(f"learning_rate is above 0, not {self.learning_rate!r}")
 
     def cloning(self) -> dict:
-        """Settings of the behaviour cloning before."""
+        """Settings of the cloning before."""
         return {} if self.bc_steps is None else {"steps": self.bc_steps}
 
 

@@ -17,7 +17,7 @@ from lmrl_lab.algorithms.bc import bc_loss
 from lmrl_lab.heads import PartsHead, PlainHead
 from lmrl_lab.models import ValueNetwork, head, trunk
 from lmrl_lab.tokens import Row, Steps
-from lmrl_lab.training import TrainConfig
+from lmrl_lab.training import TrainConfig, whole
 
 
 @dataclass
@@ -28,18 +28,21 @@ class ValueConfig(TrainConfig):
     beta: float = 4.0  # weight of Q in decoding: logits of the BC policy + beta * Q, Q in task units
     cql: float = 1e-4  # weight of the CQL term; it lives on the scale of squared values, so it goes with reward_scale
     reward_scale: float = 0.1  # the networks see rewards times this
-    bc_steps: int = 300  # of behaviour cloning before, where no agent to start from is given
+    bc_steps: int | None = None  # of the cloning before, where no agent to start from is given; None: as for the clone itself
 
     def __post_init__(self):
         super().__post_init__()
+        if self.bc_steps is not None:
+            self.bc_steps = whole("bc_steps", self.bc_steps)
         if not 0 <= self.gamma <= 1:
             raise ValueError(f"gamma is from 0 to 1, not {self.gamma!r}")
         if self.cql < 0 or not self.reward_scale > 0:
             raise ValueError(f"cql is at least 0 and reward_scale above 0, not {self.cql!r} and {self.reward_scale!r}")
 
     def cloning(self) -> dict:
-        """Settings of the behaviour cloning before, where no agent to start from is given."""
-        return {"steps": self.bc_steps, "log_every": self.log_every, "checkpoint_every": self.checkpoint_every}
+        """Settings of the cloning before, where no agent to start from is given."""
+        steps = {} if self.bc_steps is None else {"steps": self.bc_steps}
+        return {**steps, "log_every": self.log_every, "checkpoint_every": self.checkpoint_every}
 
 
 def taken(q: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:

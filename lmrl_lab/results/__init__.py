@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -27,17 +26,10 @@ def agent(name: str):
 def once(name: str, cell: Callable[[], list[dict]], *modules: ModuleType) -> list[dict]:
     """The rows of a long experiment's cell, kept beside the cached data: an interrupted run goes on where it was.
 
-    Rows belong to the code that made them: a hash of all files that train, play and score, of the tasks' tables, and of these
-    `modules`.
+    Rows belong to the code that made them: a `code_hash` of all files that train, play and score, and of these `modules`.
     """
-    from lmrl_lab.files import cache_dir, write_atomically
-    package = FOLDER.parent
-    code = [*package.glob("*.py"), *package.glob("algorithms/*.py"), *package.glob("tasks/assets/*.csv"),
-            *(Path(module.__file__) for module in modules)]
-    # nothing of these goes into a row
-    unread = {"plots", "checkup", "__main__", "inspection", "chat", "simulators", "scoreboard", "contract"}
-    digest = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(code) if p.stem not in unread)).hexdigest()[:12]
-    path = cache_dir() / "results" / f"{name}-{digest}.json"
+    from lmrl_lab.files import cache_dir, code_hash, write_atomically
+    path = cache_dir() / "results" / f"{name}-{code_hash(*(Path(module.__file__) for module in modules))}.json"
     if not path.exists():
         write_atomically(path, json.dumps(cell()))
     return json.loads(path.read_text())

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from lmrl_lab.agent import Agent
-from lmrl_lab.algorithms import FROM_BC, train
+from lmrl_lab.algorithms import FROM_CLONE, train
 from lmrl_lab.data import generate
 from lmrl_lab.env import TASKS
 from lmrl_lab.evaluation import evaluate
@@ -77,7 +77,7 @@ def _text_nav(name: str, settings: list[tuple], seeds: list[int]) -> dict[str, p
             episodes = text_nav_task.cut_at_the_take(episodes) if data == "cut" else episodes
             bc, _ = cloned = cell(task, "bc", seed, context, episodes=episodes)
             for algorithm in ("bc", "filtered_bc", "mc", "ilql"):
-                init = bc if algorithm in FROM_BC else None
+                init = bc if algorithm in FROM_CLONE else None
                 agent, row = cloned if algorithm == "bc" else cell(task, algorithm, seed, context, init, episodes)
                 rows.append({"data": data, **row})
                 rooms += by_room(agent, rows[-1])

@@ -353,8 +353,7 @@ def _vocabulary() -> tuple[str, ...]:
 _REFERENCES = {reward: References(0.0, behaviour, best, (0.0, *errors), f"lmrl_lab.tasks.car_dealer.references(6000, {reward!r})")
                for reward, behaviour, best, errors in (
                    ("price", 13.47, 43.13, (0.30, 0.31)), ("paper", 0.285, 0.891, (0.005, 0.001)))}
-_VALUES = {"steps": 400, "batch_size": 32, "learning_rate": 2e-3, "beta": 0.2, "gamma": 1.0, "reward_scale": 0.02, "cql": 0.01,
-           "bc_steps": 700}
+_VALUES = {"steps": 400, "batch_size": 32, "learning_rate": 2e-3, "beta": 0.2, "gamma": 1.0, "reward_scale": 0.02, "cql": 0.01}
 CARDS = {
     "car-dealer": TaskCard(
         id="car-dealer", title="Car Dealer", summary="sell a car to a buyer whose character, wishes and budget are hidden",

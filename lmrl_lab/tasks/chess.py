@@ -445,7 +445,7 @@ def _settings(batch_size: int, gamma: float, games: int, ppo: dict, online: dict
     Q becomes a second, worse clone."""
     clone = {"steps": 2_500, "batch_size": batch_size, "learning_rate": 5e-3}
     values = {"steps": 800, "batch_size": batch_size, "learning_rate": 2e-3, "gamma": gamma, "beta": 8.0, "cql": 0.03,
-              "reward_scale": 1.0, "bc_steps": clone["steps"]}
+              "reward_scale": 1.0}
     return {"bc": clone, "filtered_bc": clone, "mc": values, "ilql": {**values, "tau": 0.9},
             "ppo": {"episodes_per_update": games, "reward_scale": 1.0, **ppo},
             "online_filtered_bc": {"updates": 20, "episodes_per_update": games, "learning_rate": 3e-4, **online}}

@@ -83,7 +83,7 @@ def references(games: int = 6_000) -> References:
 
 _REFERENCES = References(-20.0, -15.574, -6.842, (0.0, 0.063, 0.0), "lmrl_lab.tasks.twenty_questions.references(6000)")
 # the CQL term is what holds back names that the data hardly say in a state: without it they look as good as the right one
-_VALUES = {"steps": 1_200, "batch_size": 64, "learning_rate": 3e-3, "beta": 1.0, "gamma": 1.0, "cql": 0.1, "bc_steps": 3_000}
+_VALUES = {"steps": 1_200, "batch_size": 64, "learning_rate": 3e-3, "beta": 1.0, "gamma": 1.0, "cql": 0.1}
 CARDS = {
     "twenty-questions": TaskCard(
         id="twenty-questions", title="Twenty Questions", summary="find a hidden object by questions that are answered yes or no",

@@ -300,8 +300,7 @@ _REFERENCES = {n: References(-6.0, behaviour, best, (0.0, error, 0.0), f"lmrl_la
                for n, behaviour, error, best in ((60, -3.322, 0.009, -1.367), (200, -3.779, 0.008, -1.725),
                                                  (400, -4.048, 0.008, -1.900))}
 # no CQL term: every word is in the data after nearly everything, and the clone knows what is no word
-_VALUES = {"steps": 1_000, "batch_size": 256, "learning_rate": 2e-3, "gamma": 1.0, "reward_scale": 1.0, "cql": 0.0,
-           "bc_steps": 1_500}
+_VALUES = {"steps": 1_000, "batch_size": 256, "learning_rate": 2e-3, "gamma": 1.0, "reward_scale": 1.0, "cql": 0.0}
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 CARDS = {
     "wordle": TaskCard(
