@@ -95,7 +95,7 @@ CARDS = {
         settings={"bc": {"steps": 1_500, "batch_size": 64, "learning_rate": 3e-3},
                   "filtered_bc": {"steps": 600, "batch_size": 64, "learning_rate": 5e-3},
                   "mc": _VALUES, "ilql": {**_VALUES, "tau": 0.7, "polyak": 0.05},
-                  "ppo": {"updates": 200, "gamma": 1.0},
+                  "ppo": {"updates": 300, "gamma": 1.0},
                   "online_filtered_bc": {"updates": 150, "episodes_per_update": 256, "keep": 0.3}},
         clone="filtered_bc",  # the clone of all games finds one city in two hundred games: nothing to learn from
         paper={"BC": -17.0, "filtered BC": -15.2, "MC": -11.2, "ILQL": -12.5, "PPO": -15.1, "online filtered BC": -19.2,
