@@ -471,7 +471,8 @@ CARDS = {
         "chess-endgames", title="Chess endgames", summary="mate a bare king with queen or rook, alone or together",
         capability="credit: one reward at the end of up to fifty moves, and some moves throw it away",
         vocabulary=(*_placed("KQRk"), *SPELLING), turn_tokens=4 + 64,
-        network=_NETWORK, settings=_settings(512, 0.95, 128, {"gamma": 0.95, "learning_rate": 1e-4}, {}), data_size=30_000,
+        network=_NETWORK, settings=_settings(512, 0.95, 128, {"gamma": 0.99, "learning_rate": 1e-4}, {}), data_size=30_000,
+        clone="filtered_bc",  # the clone of all games mates in 7 of 100
         references=References(-100.0, 0.475, 1.0, (0.0, 0.011, 0.0), _command("chess-endgames", "table")),
         evaluation_options=endgame_options, evaluation_episodes=TEST_POSITIONS,
         paper={"BC": 0.112, "filtered BC": -0.439, "MC": 0.588, "ILQL": 0.452, "PPO": 0.814, "online filtered BC": 0.112,
