@@ -79,6 +79,32 @@ def learning_curves(histories: Mapping[str, pd.DataFrame | Sequence[pd.DataFrame
     return Picture(figure, f"{title or metric}: {metric} against {x}. " + "; ".join(said) + ".")
 
 
+def online_curves(table: pd.DataFrame, lines: Mapping[str, Mapping[str, float]] | None = None) -> Picture:
+    """Return of the games that were played to learn from, against their number: a panel a task, a line an algorithm.
+
+    table: a row a task, algorithm, seed and round with `episodes` and `mean_return` (`maze_online.csv`); the line is the mean of
+    the seeds, the band reaches from the lowest to the highest. lines: task -> name -> a return to draw across its panel.
+    """
+    tasks = list(dict.fromkeys(table["task"]))
+    figure, axes = _axes(4.2 * len(tasks), 3.4, len(tasks))
+    said = []
+    for ax, task in zip(np.atleast_1d(axes), tasks, strict=True):
+        for n, (name, runs) in enumerate(table[table["task"] == task].groupby("algorithm", sort=False)):
+            line = runs.groupby("episodes")["mean_return"].agg(["mean", "min", "max"])
+            ax.plot(line.index, line["mean"], ["-", "--", "-."][n % 3], color=COLOURS[n % 7], label=name)
+            ax.fill_between(line.index, line["min"], line["max"], color=COLOURS[n % 7], alpha=0.15, lw=0)
+            said.append(f"{name} on {task} goes from {line['mean'].iloc[0]:.1f} to {line['mean'].iloc[-1]:.1f} "
+                        f"in {line.index[-1]:,} games")
+        for name, value in (lines or {}).get(task, {}).items():
+            ax.axhline(value, color="#777", ls=":", lw=1.2)
+            ax.annotate(name, (0.99, value), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
+                        ha="right", fontsize=8, color="#555")
+        ax.set(title=task, xlabel="games played")
+    np.atleast_1d(axes)[0].set_ylabel("return of the games played")
+    np.atleast_1d(axes)[-1].legend(frameon=False, fontsize=9)
+    return Picture(figure, "Return against games played, mean over seeds. " + "; ".join(said) + ".")
+
+
 def score_table(scores: Sequence) -> pd.DataFrame:
     """Scores as a table, a row each: return, its 95% interval (NaN: too few games), normalised score, success, invalid, games."""
     intervals = [f"{s.interval[0]:.2f} to {s.interval[1]:.2f}".replace("nan to nan", "too few games") for s in scores]
