@@ -17,6 +17,7 @@ import nbformat
 import pytest
 
 from lmrl_lab import checks
+from lmrl_lab.classroom.__main__ import main
 from lmrl_lab.classroom.grading import Assignment
 from lmrl_lab.classroom.release import build, source_paths, student_version
 from lmrl_lab.env import TASKS
@@ -106,6 +107,15 @@ def test_build_writes_what_is_committed_and_says_where_there_is_nothing(tmp_path
     [path] = build(tmp_path)
     assert path == tmp_path / "release" / "A1" / "A1.ipynb"
     assert path.read_text() == (FOLDER / "release" / "A1" / "A1.ipynb").read_text()
+
+
+def test_without_nbgrader_build_says_what_to_install(tmp_path, monkeypatch, capsys):
+    (tmp_path / "source" / "A1").mkdir(parents=True)
+    (tmp_path / "source" / "A1" / "A1.ipynb").write_text(nbformat.writes(source("A1")))
+    monkeypatch.setitem(sys.modules, "nbgrader", None)
+    assert main(["--root", str(tmp_path), "build"]) == 1
+    assert "nbgrader" in (said := capsys.readouterr().err) and "lmrl-lab[classroom]" in said
+    assert not (tmp_path / "release").exists()
 
 
 @each
