@@ -126,7 +126,7 @@ def test_the_release_gives_nothing_away_and_locks_what_is_not_the_student_s(name
     for cell in release(name).cells:
         assert not cell.get("outputs")
         if not told(cell):
-            assert "setup" in cell.metadata.tags
+            assert "setup" in cell.metadata.tags and cell.metadata.jupyter.source_hidden
         elif not told(cell)["solution"]:
             assert cell.metadata.editable is False and cell.metadata.deletable is False
         elif cell.cell_type == "code":
