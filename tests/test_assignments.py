@@ -17,6 +17,7 @@ import nbformat
 import pytest
 
 from lmrl_lab import checks
+from lmrl_lab.classroom.__main__ import main
 from lmrl_lab.classroom.grading import Assignment
 from lmrl_lab.classroom.release import build, source_paths, student_version
 from lmrl_lab.env import TASKS
@@ -108,6 +109,15 @@ def test_build_writes_what_is_committed_and_says_where_there_is_nothing(tmp_path
     assert path.read_text() == (FOLDER / "release" / "A1" / "A1.ipynb").read_text()
 
 
+def test_without_nbgrader_build_says_what_to_install(tmp_path, monkeypatch, capsys):
+    (tmp_path / "source" / "A1").mkdir(parents=True)
+    (tmp_path / "source" / "A1" / "A1.ipynb").write_text(nbformat.writes(source("A1")))
+    monkeypatch.setitem(sys.modules, "nbgrader", None)
+    assert main(["--root", str(tmp_path), "build"]) == 1
+    assert "nbgrader" in (said := capsys.readouterr().err) and "lmrl-lab[classroom]" in said
+    assert not (tmp_path / "release").exists()
+
+
 @each
 def test_the_release_gives_nothing_away_and_locks_what_is_not_the_student_s(name):
     text = (FOLDER / "release" / name / f"{name}.ipynb").read_text()
@@ -116,7 +126,7 @@ def test_the_release_gives_nothing_away_and_locks_what_is_not_the_student_s(name
     for cell in release(name).cells:
         assert not cell.get("outputs")
         if not told(cell):
-            assert "setup" in cell.metadata.tags
+            assert "setup" in cell.metadata.tags and cell.metadata.jupyter.source_hidden
         elif not told(cell)["solution"]:
             assert cell.metadata.editable is False and cell.metadata.deletable is False
         elif cell.cell_type == "code":

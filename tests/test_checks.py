@@ -103,6 +103,18 @@ def test_an_answer_that_spoils_its_arguments_does_not_spoil_the_check(notebook, 
     assert outcome(notebook, name, answer, capsys).passed
 
 
+def test_an_error_is_told_with_its_words_where_it_has_any():
+    def stub(x):
+        raise NotImplementedError()
+
+    def careless(x):
+        return x[3]
+
+    for function, told in ((stub, "raised   NotImplementedError\n"), (careless, "raised   IndexError: tuple index out of range")):
+        assert told in checks.check_function("f", function, [(((1,),), 1)]).message
+        assert told in checks.compare("f", function, [("a case", {"x": (1,)}, 1.0)]).message
+
+
 # ---------------------------------------------------------------------------------------------- in the notebook
 
 def exercise(notebook: str, name: str) -> tuple[str, str, list[str]]:

@@ -309,7 +309,8 @@ def test_notebooks_are_found_in_either_layout_and_under_another_name(answered, t
     assert lost == ["notes.ipynb"]
 
 
-def test_a_folder_that_cannot_be_graded_is_a_clear_error(tmp_path, capsys):
+def test_a_folder_that_cannot_be_graded_is_a_clear_error_and_leaves_older_marks_alone(tmp_path, capsys):
+    (tmp_path / "x.csv").write_text("marks, some of them written in by hand")
     for arguments, word in ((["grade", str(tmp_path / "nobody")], "a folder for each student"),
                             (["grade", str(tmp_path)], "no student's folder"),
                             (["--root", str(tmp_path), "build"], "no assignment at"),
@@ -318,6 +319,7 @@ def test_a_folder_that_cannot_be_graded_is_a_clear_error(tmp_path, capsys):
             arguments = ["--root", str(FOLDER), *arguments]
         assert main(arguments + (["--out", str(tmp_path / "x.csv")] if "grade" in arguments else [])) == 1
         assert word in capsys.readouterr().err
+    assert (tmp_path / "x.csv").read_text() == "marks, some of them written in by hand"
 
 
 def test_the_command_grades_a_class_into_a_table(tmp_path, capsys, answered):

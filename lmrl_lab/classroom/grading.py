@@ -7,6 +7,7 @@ after the cells that belong to its exercise. No notebook can stop a batch.
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import re
@@ -252,12 +253,16 @@ def grade_class(submissions: str | os.PathLike, root: str | os.PathLike, tell: C
 
 
 def write_csv(path: str | os.PathLike, marks: Iterator[Mark]) -> int:
-    """Write each mark as soon as it is there, a line each; returns how many."""
-    number = 0
+    """Write each mark as soon as it is there, a line each; returns how many.
+
+    A file that is there is replaced once there is a first mark, not by a mistyped folder.
+    """
+    number, marks = 0, iter(marks)
+    first = list(itertools.islice(marks, 1))
     with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Mark)], lineterminator="\n")
         writer.writeheader()
-        for mark in marks:
+        for mark in itertools.chain(first, marks):
             writer.writerow(asdict(mark))
             file.flush()
             number += 1

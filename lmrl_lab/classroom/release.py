@@ -17,7 +17,11 @@ def student_version(source: nbformat.NotebookNode) -> nbformat.NotebookNode:
     The steps are those of `nbgrader generate_assignment`. Raises nbgrader's errors for metadata that it would refuse, and
     ImportError where the extra [classroom] is not installed.
     """
-    from nbgrader import preprocessors as steps
+    try:
+        from nbgrader import preprocessors as steps
+    except ImportError as error:
+        raise ImportError(f"{error}. Students' notebooks are built by nbgrader, which `make lab` installs; "
+                          "without make: pip install 'lmrl-lab[classroom]'") from error
     notebook, resources = copy.deepcopy(source), {}
     for step in (steps.LockCells, steps.ClearSolutions, steps.ClearOutput, steps.CheckCellMetadata, steps.ClearHiddenTests,
                  steps.ClearMarkScheme, steps.ComputeChecksums, steps.CheckCellMetadata):
@@ -33,8 +37,9 @@ def build(root: str | os.PathLike) -> list[Path]:
     written = []
     for path in source_paths(root):
         target = Path(root) / "release" / path.parent.name / path.name
+        text = nbformat.writes(student_version(nbformat.read(path, as_version=4))) + "\n"
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, nbformat.writes(student_version(nbformat.read(path, as_version=4))) + "\n")
+        write_atomically(target, text)
         written.append(target)
     return written
 
