@@ -22,7 +22,7 @@ def doctor(verbose: bool = False) -> None:
         print("✗", problem)
     if not problems:
         from lmrl_lab.env import TASKS
-        fast = ", fast mode" if os.environ.get("LMRL_LAB_FAST") == "1" else ""
+        fast = ", fast mode: short trainings, other numbers than in the text" if os.environ.get("LMRL_LAB_FAST") == "1" else ""
         print(f"✓ LMRL Lab is ready: {len(TASKS)} environments{fast}")
     if verbose:
         print(f"Python {platform.python_version()} on {platform.system()}, {os.cpu_count()} processors")

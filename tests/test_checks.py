@@ -161,6 +161,20 @@ def same(notebook: str, name: str, source: str, variable: str, part: str, capsys
         assert namespace[variable] == expected
 
 
+def test_a_long_line_is_printed_in_several_and_no_word_is_cut(capsys):
+    said = "✗ f: not yet.\n  f(" + ", ".join(["'a word'"] * 40) + ")\n  got      1"
+    printed = checks.Result(False, said).message
+    assert capsys.readouterr().out == printed + "\n"
+    assert max(map(len, printed.splitlines())) <= checks.WIDTH
+    assert printed.split() == said.split()  # the same words, whole and in the same order
+    assert (printed.splitlines()[0], printed.splitlines()[-1]) == ("✗ f: not yet.", "  got      1")
+
+
+def test_a_fraction_is_told_with_six_digits():
+    result = checks.check_function("same", lambda x: x, [((1 / 3,), 0.5)])
+    assert "(0.333333)" in result.message and "got      0.333333\n" in result.message
+
+
 @each_in_a_notebook
 def test_the_notebook_holds_the_same_stub(notebook, name, capsys):
     variable, stub, _ = exercise(notebook, name)

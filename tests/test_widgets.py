@@ -245,6 +245,14 @@ def test_the_hint_shows_the_agents_actions_with_probabilities_and_values():
     assert game.hint.value == ""
 
 
+def test_a_tiny_probability_is_told_in_words_of_percent():
+    actions = [{"action": "move up", "probability": 1 - 1e-8, "value": None},
+               {"action": "move down", "probability": 1e-8, "value": None},
+               {"action": "move left", "probability": 0.0, "value": None}]
+    text = re.sub(r"<[^>]*>", " ", draw.draw_actions(actions, closed=True))
+    assert "100.0%" in text and "&lt;0.1%" in text and " 0.0%" in text and "e-0" not in text
+
+
 def test_a_game_with_hints_says_so():
     game = play("maze-fo", agent=Oracle(), options=START)
     click(game, "What would the agent do?")

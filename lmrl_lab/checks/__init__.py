@@ -11,15 +11,18 @@ import copy
 import importlib
 import math
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
+
+WIDTH = 110  # characters: a notebook would break a longer line in the middle of a word
 
 
 class Result:
-    """What a check found. `passed` is a bool, `message` what was printed."""
+    """What a check found. `passed` is a bool, `message` what was printed, a long line in several."""
 
     def __init__(self, passed: bool, message: str):
-        self.passed, self.message = passed, message
-        print(message)
+        self.passed, self.message = passed, "\n".join(map(_folded, message.split("\n")))
+        print(self.message)
 
     def _ipython_display_(self) -> None:
         """Nothing more: the message was printed already."""
@@ -138,8 +141,15 @@ def _raised(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
+def _folded(line: str) -> str:
+    """A long line broken between words; what goes on stands under what was got and expected."""
+    indent = " " * (11 if line.startswith("  ") else 2)
+    return "\n".join(textwrap.wrap(line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False))
+
+
 def _short(value) -> str:
     text = " ".join(repr(value).split())  # an array on one line
+    text = re.sub(r"\d+\.\d{7,}", lambda number: f"{float(number[0]):.6g}", text)  # 0.333333, not sixteen threes
     return text if len(text) <= 160 else text[:157] + "..."
 
 

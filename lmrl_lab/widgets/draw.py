@@ -283,7 +283,7 @@ def draw_actions(actions: Sequence[dict], closed: bool, show: Callable[[str], st
         body += f'<tr style="background:none"><td style="{cell};{MONO};font-size:13px">{escape(show(action))}</td>'
         if likely:
             share = min(max(probability or 0.0, 0.0), 1.0)
-            words = f"{share:.1%}" if share >= 0.0005 or not share else f"{share:.0e}"
+            words = f"{share:.1%}" if share >= 0.001 or not share else "&lt;0.1%"  # as the token inspector has it
             bar = f'<span style="display:block;height:9px;background:#1f5fbf;width:{100 * share:.1f}%"></span>'
             body += (f'<td style="{cell};white-space:nowrap"><span style="display:inline-block;width:92px;'
                      f'margin-right:6px;border:1px solid {LINE}">{bar}</span>{words}</td>')
