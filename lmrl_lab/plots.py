@@ -97,8 +97,8 @@ def online_curves(table: pd.DataFrame, lines: Mapping[str, Mapping[str, float]] 
                         f"in {line.index[-1]:,} games")
         for name, value in (lines or {}).get(task, {}).items():
             ax.axhline(value, color="#777", ls=":", lw=1.2)
-            ax.annotate(name, (0.99, value), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
-                        ha="right", fontsize=8, color="#555")
+            ax.annotate(name, (0.01, value), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
+                        fontsize=8, color="#555")  # on the left the curves are still low
         ax.set(title=task, xlabel="games played")
     np.atleast_1d(axes)[0].set_ylabel("return of the games played")
     np.atleast_1d(axes)[-1].legend(frameon=False, fontsize=9)
