@@ -339,7 +339,8 @@ def test_pooled_numbers_by_hand():
     low, high = interval_over_seeds([[-10.0, -20.0, -30.0, -40.0], [-100.0, -60.0]])
     normalize = lab.TASKS["maze-fo"].references.normalize
     assert row == {
-        "task": "maze-fo", "algorithm": "ppo", "temperature": 1.0, "seeds": 2, "mean_return": pytest.approx((-25 - 80) / 2),
+        "task": "maze-fo", "algorithm": "ppo", "start": None, "temperature": 1.0, "seeds": 2,
+        "mean_return": pytest.approx((-25 - 80) / 2),
         "interval_low": low, "interval_high": high, "normalized": pytest.approx(normalize(-52.5)),
         "normalized_low": normalize(low), "normalized_high": normalize(high), "success_rate": pytest.approx((1 / 4 + 1 / 2) / 2),
         "invalid_rate": pytest.approx(6 / (4 * 4 + 2 * 8)), "cpu_seconds": pytest.approx((12 + 32) / 2), "seed_low": -80.0,
