@@ -27,8 +27,8 @@ def by_seed(records: Iterable[dict]) -> pd.DataFrame:
     """A row a task, algorithm, temperature and seed.
 
     Returns in task units; interval: 95%, as a Score's; invalid_rate: a share of actions. train_cpu_seconds: those of the
-    clone that it starts from (`start`) included; eval_cpu_seconds: of this row's games; wall_seconds: of both; tokens: action
-    tokens that the training has seen, with their weights.
+    clone that it starts from (`start`) included; eval_cpu_seconds: of this row's games; wall_seconds: of training and these
+    games; tokens: action tokens that the training has seen, with their weights.
     """
     rows = []
     for record in records:

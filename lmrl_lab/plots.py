@@ -87,8 +87,8 @@ def online_curves(table: pd.DataFrame, lines: Mapping[str, Mapping[str, float]] 
     """
     tasks = list(dict.fromkeys(table["task"]))
     figure, axes = _axes(4.2 * len(tasks), 3.4, len(tasks))
-    said = []
-    for ax, task in zip(np.atleast_1d(axes), tasks, strict=True):
+    axes, said = np.atleast_1d(axes), []
+    for ax, task in zip(axes, tasks, strict=True):
         for n, (name, runs) in enumerate(table[table["task"] == task].groupby("algorithm", sort=False)):
             line = runs.groupby("episodes")["mean_return"].agg(["mean", "min", "max"])
             ax.plot(line.index, line["mean"], ["-", "--", "-."][n % 3], color=COLOURS[n % 7], label=name)
@@ -100,8 +100,8 @@ def online_curves(table: pd.DataFrame, lines: Mapping[str, Mapping[str, float]] 
             ax.annotate(name, (0.01, value), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
                         fontsize=8, color="#555")  # on the left the curves are still low
         ax.set(title=task, xlabel="games played")
-    np.atleast_1d(axes)[0].set_ylabel("return of the games played")
-    np.atleast_1d(axes)[-1].legend(frameon=False, fontsize=9)
+    axes[0].set_ylabel("return of the games played")
+    axes[-1].legend(frameon=False, fontsize=9)
     return Picture(figure, "Return against games played, mean over seeds. " + "; ".join(said) + ".")
 
 
