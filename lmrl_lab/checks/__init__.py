@@ -58,7 +58,7 @@ def check_function(name: str, function: Callable, cases: Iterable[tuple], same: 
         try:
             got = function(*copy.deepcopy(arguments))  # a function that spoils its arguments must not spoil the check
         except Exception as error:  # whatever a learner's code raises is shown, never raised
-            return failed(name, f"\n  {call}\n  raised   {_raised(error)}\n  expected {_short(expected)}")
+            return failed(name, f"\n  {call}\n  raised   {raised(error)}\n  expected {_short(expected)}")
         try:
             equal = bool(same(got, expected))
         except Exception:  # e.g. None, or the wrong shape
@@ -80,7 +80,7 @@ def compare(name: str, function, table) -> Result | None:
         try:
             got = function(*(torch.tensor(value) if isinstance(value, list) else value for value in given.values()))
         except Exception as error:  # whatever a learner's code raises is shown, never raised
-            return failed(name, f"\n  {case}\n  {shown}\n  raised   {_raised(error)}\n"
+            return failed(name, f"\n  {case}\n  {shown}\n  raised   {raised(error)}\n"
                                 f"  expected {rounded(expected)}")
         number = got.detach() if hasattr(got, "detach") else got
         if not close(number, expected, 1e-4):
@@ -136,7 +136,7 @@ def rounded(value):
     return round(value, 4) if isinstance(value, float) else value
 
 
-def _raised(error: Exception) -> str:
+def raised(error: Exception) -> str:
     """Its kind, and what it says where it says anything: the stub's NotImplementedError does not."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import random
 
-from lmrl_lab.checks import Result, check_function, close, compare, failed, passed, rounded
+from lmrl_lab.checks import Result, check_function, close, compare, failed, passed, raised, rounded
 from lmrl_lab.episode import Episode, Turn
 
 
@@ -139,7 +139,7 @@ def follow(function, seed: int = 0) -> Result:
         try:
             function(target, online, rate)
         except Exception as error:  # whatever a learner's code raises is shown, never raised
-            return failed("follow", f"{told}\n  raised   {type(error).__name__}: {error}\n  expected {rounded(expected)}")
+            return failed("follow", f"{told}\n  raised   {raised(error)}\n  expected {rounded(expected)}")
         got = [weight.flatten().tolist() for weight in target.parameters()]
         if not close(got, expected, 1e-4):
             return failed("follow", f"{told}\n  got      {rounded(got)}\n  expected {rounded(expected)}")

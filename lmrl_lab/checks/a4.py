@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import random
 
-from lmrl_lab.checks import Result, close, compare, failed, passed, rounded
+from lmrl_lab.checks import Result, close, compare, failed, passed, raised, rounded
 
 
 def token_rewards(function, seed: int = 0) -> Result:
@@ -107,7 +107,7 @@ def _no_pull_beyond(function) -> Result | None:
         function(values, torch.zeros(2), torch.tensor([4.0, -1.0]), 1.0).backward()
         got = values.grad.tolist()
     except Exception as error:  # whatever a learner's code raises is shown, never raised
-        return failed("value_loss", f"\n  its gradient\n  raised   {type(error).__name__}: {error}\n  expected {expected}")
+        return failed("value_loss", f"\n  its gradient\n  raised   {raised(error)}\n  expected {expected}")
     return None if close(got, expected, 1e-4) else failed(
         "value_loss", f"\n  its gradient at values [3, 3], old values 0, returns [4, -1], clip 1\n  got      {rounded(got)}\n"
                       f"  expected {expected}: no pull beyond the clip, (3 + 1) / 2 back to the return")
@@ -144,7 +144,7 @@ def entropy(function, seed: int = 0) -> Result:
         function(leaf, torch.tensor(legal, dtype=torch.bool)).sum().backward()
         got = leaf.grad.isfinite().all().item()
     except Exception as error:
-        return failed("entropy", f"\n  its gradient\n  raised   {type(error).__name__}: {error}\n  expected a finite gradient")
+        return failed("entropy", f"\n  its gradient\n  raised   {raised(error)}\n  expected a finite gradient")
     return passed("entropy", "Six cases, and a gradient that is finite") if got else failed(
         "entropy", f"\n  its gradient for logits {logits}\n  got      {rounded(leaf.grad.tolist())}\n  expected finite numbers: "
                    "0 * -inf is nan, also on the way back")
@@ -191,7 +191,7 @@ def mini_batches(function, seed: int = 0) -> Result:
             found = [[[int(i) for i in part] for part in function(torch.tensor(game), parts, torch.Generator().manual_seed(n))]
                      for n in (1, 1, 2, 3, 4, 5)]
         except Exception as error:  # whatever a learner's code raises is shown, never raised
-            return failed("mini_batches", f"{told}\n  raised   {type(error).__name__}: {error}\n"
+            return failed("mini_batches", f"{told}\n  raised   {raised(error)}\n"
                                           f"  expected {parts} lists of positions")
         wrong = _misses(found, game, parts)
         if wrong:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from lmrl_lab.checks import Result, failed, passed
+from lmrl_lab.checks import Result, failed, passed, raised
 from lmrl_lab.data import replay_problem
 from lmrl_lab.env import MAX_OBSERVATION_CHARS, TASKS, TaskCard, TextEnv
 from lmrl_lab.episode import Episode
@@ -46,7 +46,7 @@ def _contract(check: Callable) -> Callable:
         except _Broken as broken:
             return failed(name, str(broken))
         except Exception as error:  # shown, never raised
-            return failed(name, f"\n  raised   {type(error).__name__}: {error}\n  expected a game that keeps the contract")
+            return failed(name, f"\n  raised   {raised(error)}\n  expected a game that keeps the contract")
     return told
 
 
@@ -189,7 +189,7 @@ def odd_texts(build, seed) -> str:
             try:
                 _, reward, terminated, truncated, info = env.step(text)
             except Exception as error:
-                raise _Broken(f"the text {text!r:.60}", f"{type(error).__name__}: {error}",
+                raise _Broken(f"the text {text!r:.60}", raised(error),
                               "an answer: any text is a turn") from None
             accepted = text.removesuffix("\n") in legal
             if bool(info["invalid"]) is accepted:

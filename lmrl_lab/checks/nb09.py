@@ -6,7 +6,7 @@ import copy
 
 import numpy as np
 
-from lmrl_lab.checks import Result, check_choice, check_function, failed, passed
+from lmrl_lab.checks import Result, check_choice, check_function, failed, passed, raised
 from lmrl_lab.tasks.car_dealer import CarDealerEnv
 from lmrl_lab.tasks.car_dealer_buyer import CHARACTERS, STOCK, drawn_buyer
 
@@ -74,7 +74,7 @@ def my_seller(function) -> Result:
             try:
                 text = function(copy.copy(heard), copy.copy(said))
             except Exception as error:  # whatever a learner's code raises is shown, never raised
-                return failed("my_seller", f"\n  game {seed}, turn {len(said) + 1}\n  raised   {type(error).__name__}: {error}")
+                return failed("my_seller", f"\n  game {seed}, turn {len(said) + 1}\n  raised   {raised(error)}")
             if not isinstance(text, str) or len(text) > 1000:
                 return failed("my_seller", f"\n  got      {text!r:.80}\n  expected a text of at most 1,000 characters")
             observation, reward, over, _, _ = env.step(text)

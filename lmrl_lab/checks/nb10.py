@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from lmrl_lab.checks import Result, check_function, check_number, close, failed, passed, rounded
+from lmrl_lab.checks import Result, check_function, check_number, close, failed, passed, raised, rounded
 
 
 def bc_loss(function) -> Result:
@@ -35,7 +35,7 @@ def bc_loss(function) -> Result:
         try:
             got = function(torch.tensor(logits), torch.tensor(ids), torch.tensor(mask, dtype=torch.bool), torch.tensor(weight))
         except Exception as error:  # whatever a learner's code raises is shown, never raised
-            return failed("bc_loss", f"\n  {case}\n  raised   {type(error).__name__}: {error}\n  expected {expected:.5f}")
+            return failed("bc_loss", f"\n  {case}\n  raised   {raised(error)}\n  expected {expected:.5f}")
         number = got.detach() if hasattr(got, "detach") else got
         if not (getattr(number, "ndim", 0) == 0 and close(number, expected, 1e-4)):
             shown = number.tolist() if hasattr(number, "tolist") else number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from lmrl_lab.checks import Result, check_function, check_number, close, failed, passed, rounded
+from lmrl_lab.checks import Result, check_function, check_number, close, failed, passed, raised, rounded
 
 
 def returns_to_go(function) -> Result:
@@ -71,7 +71,7 @@ def mc_loss(function) -> Result:
         try:
             got = function(torch.tensor(q), torch.tensor(tokens), torch.tensor(returns), torch.tensor(weight), cql)
         except Exception as error:  # whatever a learner's code raises is shown, never raised
-            return failed("mc_loss", f"\n  {case}\n  raised   {type(error).__name__}: {error}\n  expected {expected:.5f}")
+            return failed("mc_loss", f"\n  {case}\n  raised   {raised(error)}\n  expected {expected:.5f}")
         number = got.detach() if hasattr(got, "detach") else got
         if not (getattr(number, "ndim", 0) == 0 and close(number, expected, 1e-4)):
             shown = number.tolist() if hasattr(number, "tolist") else number
@@ -83,7 +83,7 @@ def mc_loss(function) -> Result:
         function(learned, torch.tensor([2]), torch.tensor([0.0]), torch.ones(1), 0.3).backward()
         gradient = learned.grad[0].tolist()
     except Exception as error:
-        return failed("mc_loss", f"\n  the gradient for q = (0, 0, 0)\n  raised   {type(error).__name__}: {error}\n"
+        return failed("mc_loss", f"\n  the gradient for q = (0, 0, 0)\n  raised   {raised(error)}\n"
                                  "  expected (0.1, 0.1, -0.2) for token 2, return 0, cql 0.3")
     if not close(gradient, [0.1, 0.1, -0.2], 1e-4):
         return failed("mc_loss", "\n  the gradient for q = (0, 0, 0), token 2, return 0, cql 0.3\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from lmrl_lab.checks import Result, check_choice, check_number, close, failed, passed, rounded
+from lmrl_lab.checks import Result, check_choice, check_number, close, failed, passed, raised, rounded
 
 
 def td_target(function) -> Result:
@@ -33,7 +33,7 @@ def td_target(function) -> Result:
         try:
             got = function(torch.tensor(rewards), torch.tensor(terminated), torch.tensor(truncated), read, gamma)
         except Exception as error:  # whatever a learner's code raises is shown, never raised
-            return failed("td_target", f"\n  {case}\n  raised   {type(error).__name__}: {error}\n  expected {rounded(expected)}")
+            return failed("td_target", f"\n  {case}\n  raised   {raised(error)}\n  expected {rounded(expected)}")
         number = got.detach() if hasattr(got, "detach") else got
         if not close(number, expected, 1e-4):
             return failed("td_target", f"\n  {case}\n  {given}\n  got      {_shown(number)}\n  expected {rounded(expected)}")
@@ -74,7 +74,7 @@ def expectile_loss(function) -> Result:
         try:
             got = function(torch.tensor(difference), tau)
         except Exception as error:
-            return failed("expectile_loss", f"\n  {case}\n  raised   {type(error).__name__}: {error}\n"
+            return failed("expectile_loss", f"\n  {case}\n  raised   {raised(error)}\n"
                                             f"  expected {rounded(expected)}")
         number = got.detach() if hasattr(got, "detach") else got
         if not close(number, expected, 1e-4):
@@ -118,7 +118,7 @@ def ilql_loss(function) -> Result:
         try:
             got = function(*map(torch.tensor, (q, v, target, y, tokens, weight)), tau, cql)
         except Exception as error:
-            return failed("ilql_loss", f"\n  {case}\n  raised   {type(error).__name__}: {error}\n  expected {expected:.5f}")
+            return failed("ilql_loss", f"\n  {case}\n  raised   {raised(error)}\n  expected {expected:.5f}")
         number = got.detach() if hasattr(got, "detach") else got
         if not (getattr(number, "ndim", 0) == 0 and close(number, expected, 1e-4)):
             numbers = f"\n  q {rounded(q)}  target_q {rounded(target)}\n  v {v}  y {y}" if len(v) < 3 else ""
@@ -154,7 +154,7 @@ def _gradients(name: str, loss, given: dict, expected: dict, case: str) -> Resul
         loss(*leaves.values()).backward()
         got = {key: leaf.grad.tolist() if leaf.grad is not None else None for key, leaf in leaves.items()}
     except Exception as error:
-        return failed(name, f"\n  the gradient: {case}\n  raised   {type(error).__name__}: {error}\n  expected {expected}")
+        return failed(name, f"\n  the gradient: {case}\n  raised   {raised(error)}\n  expected {expected}")
     for key, numbers in expected.items():
         if not close(got[key], numbers, 1e-4):
             return failed(name, f"\n  the gradient: {case}\n  with respect to {key}\n  got      {rounded(got[key])}\n"

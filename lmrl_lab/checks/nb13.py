@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from lmrl_lab.checks import Result, check_choice, close, compare, failed, passed, rounded
+from lmrl_lab.checks import Result, check_choice, close, compare, failed, passed, raised, rounded
 
 
 def baseline(choice) -> Result:
@@ -100,7 +100,7 @@ def _no_push_beyond(function) -> Result | None:
         function(logprobs, torch.zeros(4), torch.tensor([1.0, 1.0, -1.0, -1.0]), 0.2).backward()
         got = logprobs.grad.tolist()
     except Exception as error:
-        return failed("clipped_loss", f"\n  its gradient for the four cases\n  raised   {type(error).__name__}: {error}\n"
+        return failed("clipped_loss", f"\n  its gradient for the four cases\n  raised   {raised(error)}\n"
                                       f"  expected {expected}")
     return None if close(got, expected, 1e-4) else failed(
         "clipped_loss", f"\n  its gradient with respect to logprobs in the four cases\n  got      {rounded(got)}\n"

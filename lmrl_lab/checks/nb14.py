@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from lmrl_lab.checks import Result, check_choice, check_function, check_number, close, failed, hint_for, passed, rounded
+from lmrl_lab.checks import Result, check_choice, check_function, check_number, close, failed, hint_for, passed, raised, rounded
 
 
 def game_loss(function) -> Result:
@@ -35,7 +35,7 @@ def game_loss(function) -> Result:
             got = function(read, torch.tensor(game), torch.tensor(weights))
             number = got.detach() if hasattr(got, "detach") else got
         except Exception as error:  # whatever a learner's code raises is shown, never raised
-            return failed("game_loss", f"{shown}\n  raised   {type(error).__name__}: {error}\n  expected {expected:.5g}")
+            return failed("game_loss", f"{shown}\n  raised   {raised(error)}\n  expected {expected:.5g}")
         if not (getattr(number, "ndim", 0) == 0 and close(number, expected, 1e-4)):
             number = number.tolist() if hasattr(number, "tolist") else number
             return failed("game_loss", f"{shown}\n  got      {str(rounded(number))[:160]}\n  expected {expected:.5g}")
@@ -43,7 +43,7 @@ def game_loss(function) -> Result:
             got.backward()
             found = read.grad.tolist()
         except Exception as error:
-            return failed("game_loss", f"{shown}\n  its gradient raised {type(error).__name__}: {error}\n"
+            return failed("game_loss", f"{shown}\n  its gradient raised {raised(error)}\n"
                                        f"  expected {rounded(gradient)}")
         if not close(found, gradient, 1e-4):
             return failed("game_loss", f"{shown}\n  the gradient\n  got      {rounded(found)}\n  expected {rounded(gradient)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from lmrl_lab.checks import Result, check_choice, check_function, check_number, failed, hint_for, passed
+from lmrl_lab.checks import Result, check_choice, check_function, check_number, failed, hint_for, passed, raised
 
 
 def width(letter) -> Result:
@@ -61,7 +61,7 @@ def resampled_mean(function) -> Result:
         try:
             got = [float(function(kept, rng)) for _ in range(3_000)]
         except Exception as error:  # whatever a learner's code raises is shown, never raised
-            return failed("resampled_mean", f"\n  {case}\n  raised   {type(error).__name__}: {error}")
+            return failed("resampled_mean", f"\n  {case}\n  raised   {raised(error)}")
         if kept != [list(r) for r in returns]:
             return failed("resampled_mean", f"\n  {case}\n  the lists that it was given have changed")
         found = float(np.mean(got)), float(np.std(got))

@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 
-from lmrl_lab.checks import Result, check_choice, check_function, failed, passed, rounded
+from lmrl_lab.checks import Result, check_choice, check_function, failed, passed, raised, rounded
 
 
 def contradictions(function) -> Result:
@@ -81,7 +81,7 @@ def is_right(function) -> Result:
         try:
             got = function(program)
         except Exception as error:  # whatever a learner's code raises is shown, never raised
-            return failed("is_right", f"\n  your test of {what}\n  raised   {type(error).__name__}: {error}\n  expected {right}")
+            return failed("is_right", f"\n  your test of {what}\n  raised   {raised(error)}\n  expected {right}")
         if not isinstance(got, (bool, np.bool_)) or bool(got) != right:
             return failed("is_right", f"\n  your test of {what}\n  got      {repr(got)[:160]}\n  expected {right}"
                                       f"\n  because {reason}")

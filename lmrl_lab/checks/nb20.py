@@ -6,7 +6,7 @@ import itertools
 import math
 import random
 
-from lmrl_lab.checks import Result, check_function, check_number, failed, hint_for, passed
+from lmrl_lab.checks import Result, check_function, check_number, failed, hint_for, passed, raised
 
 CODES = [f"P{i}" for i in range(1, 9)]
 
@@ -21,7 +21,7 @@ def plan(function) -> Result:
         try:
             got, again = function(list(CODES), seed), function(list(CODES), seed)
         except Exception as error:  # whatever a learner's code raises is shown, never raised
-            return failed("plan", f"{call}\n  raised   {type(error).__name__}: {error}\n  expected who advises first, by code")
+            return failed("plan", f"{call}\n  raised   {raised(error)}\n  expected who advises first, by code")
         if not isinstance(got, dict) or list(got) != CODES or not all(x in ("A", "B") for x in got.values()):
             return failed("plan", f"{call}\n  got      {str(got)[:160]}\n  expected a dictionary, code -> 'A' or 'B', in order")
         first = "".join(got.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from lmrl_lab.checks import Result, check_function, check_number, close, failed, hint_for, passed, rounded
+from lmrl_lab.checks import Result, check_function, check_number, close, failed, hint_for, passed, raised, rounded
 
 ORDER = ("logprobs", "old_logprobs", "ref_logprobs", "advantages", "mask", "epsilon", "beta")  # arguments of a GRPO loss
 
@@ -31,7 +31,7 @@ def group_advantages(function) -> Result:
         try:
             got = function(torch.tensor(returns), size)
         except Exception as error:  # whatever a learner's code raises is shown, never raised
-            return failed("group_advantages", f"\n  {case}\n  raised   {type(error).__name__}: {error}\n"
+            return failed("group_advantages", f"\n  {case}\n  raised   {raised(error)}\n"
                                               f"  expected {rounded(expected)}")
         if not close(got, expected, 1e-3):
             return failed("group_advantages", f"\n  {case}\n  returns {returns}  size {size}\n  got      {_shown(got)}\n"
@@ -145,7 +145,7 @@ def grpo_loss(function) -> Result:
         try:
             got = function(*[torch.tensor(given[name]) if isinstance(given[name], list) else given[name] for name in ORDER])
         except Exception as error:
-            return failed("grpo_loss", f"\n  {case}\n  raised   {type(error).__name__}: {error}\n  expected {expected:.5f}")
+            return failed("grpo_loss", f"\n  {case}\n  raised   {raised(error)}\n  expected {expected:.5f}")
         number = got.detach() if hasattr(got, "detach") else got
         if not (getattr(number, "ndim", 0) == 0 and close(number, expected, 1e-4)):
             return failed("grpo_loss", f"\n  {case}\n  {numbers}\n  got      {_shown(number)}\n  expected {expected:.5f}")
@@ -174,7 +174,7 @@ def _slope(function) -> Result | None:
         function(logprobs, old, old + 0.2, torch.tensor([1.0]), torch.tensor([[1.0, 0.0, 1.0]]), 0.2, 0.5).backward()
         got = logprobs.grad.tolist() if logprobs.grad is not None else None
     except Exception as error:
-        return failed("grpo_loss", f"\n  {case}\n  raised   {type(error).__name__}: {error}\n  expected {expected}")
+        return failed("grpo_loss", f"\n  {case}\n  raised   {raised(error)}\n  expected {expected}")
     if not close(got, expected, 1e-4):
         return failed("grpo_loss", f"\n  {case}\n  got      {rounded(got)}\n  expected {expected}")
     return None

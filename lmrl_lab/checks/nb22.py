@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from lmrl_lab.checks import Result, _short, check_choice, check_function, check_number, failed, hint_for, passed
+from lmrl_lab.checks import Result, _short, check_choice, check_function, check_number, failed, hint_for, passed, raised
 from lmrl_lab.env import make
 from lmrl_lab.episode import Episode
 
@@ -36,7 +36,7 @@ def record(function) -> Result:
         try:
             got = function(make(task), _saying(actions), seed)
         except Exception as error:  # whatever a learner's code raises is shown, never raised
-            return failed("record", f"{call}\n  raised   {type(error).__name__}: {error}\n  expected an Episode")
+            return failed("record", f"{call}\n  raised   {raised(error)}\n  expected an Episode")
         if not isinstance(got, Episode):
             return failed("record", f"{call}\n  got      {_short(got)}\n  expected an Episode")
         for name, one, two in _facts(got, expected):
