@@ -17,6 +17,9 @@ ONE_THREAD := LMRL_LAB_FAST=1 OMP_NUM_THREADS=1
 # nbgrader is for instructors: its menus and its "Create Assignment" panel stay out of everybody's JupyterLab.
 NO_MENUS = $(BIN)/jupyter labextension disable --level=sys_prefix @jupyter/nbgrader >/dev/null && \
     rm -f $(VENV)/etc/jupyter/jupyter_server_config.d/nbgrader.json
+# Long lines of code are wrapped in JupyterLab, not cut off at the edge of the window. A user's own setting wins.
+SETTINGS := $(VENV)/share/jupyter/lab/settings
+WRAP = mkdir -p $(SETTINGS) && cp binder/overrides.json $(SETTINGS)
 # torch alone, without its dependencies, comes from TORCH_INDEX: that index has other versions of the rest.
 TORCH := --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(shell grep '^torch==' constraints.txt)
 
@@ -38,6 +41,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt | python-ok
 	$(BIN)/$(PIP) $(TORCH)
 	$(BIN)/$(PIP) -c constraints.txt -e '.[lab,trl,chat,classroom,test]'
 	$(NO_MENUS)
+	$(WRAP)
 	@touch $@
 
 $(COLAB)/.ready: pyproject.toml constraints.txt tests/colab/requirements.txt | python-ok

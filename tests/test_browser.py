@@ -40,7 +40,7 @@ TINY = {
     "talks.ipynb": TALKS,
     "inspects.ipynb": [INSPECT],
     "plays.ipynb": PLAYS,
-    "works.ipynb": ["import time; time.sleep(1)\nprint('slept')", WIDGET],
+    "works.ipynb": ["import time; time.sleep(1)" + "  # a long line".ljust(120, ".") + "\nprint('slept')", WIDGET],
     "raises.ipynb": ["1 / 0", "print('never')"],
     "leaks.ipynb": [FETCH, "import sys; print('careful', file=sys.stderr)", "print('VBox(children=())')"],
 }
@@ -83,6 +83,8 @@ def test_a_notebook_runs_and_its_widgets_answer(open_notebook):
     notebook.run_all_cells()
     assert notebook.problems() == []
     assert [cell["count"] for cell in notebook.cells()] == [1, 2]
+    wide = "editors => editors.map(editor => editor.scrollWidth > editor.clientWidth)"  # binder/overrides.json wraps lines
+    assert notebook.page.locator(".jp-CodeCell .cm-scroller").evaluate_all(wide) == [False, False]
     assert "".join(notebook.cells()[0]["outputs"][0]["text"]) == "slept\n"
     for _ in range(2):
         notebook.page.get_by_role("button", name="count").click()

@@ -88,7 +88,7 @@ def test_make_installs_every_extra_and_keeps_the_instructor_s_menus_out():
     lines = (ROOT / "Makefile").read_text().splitlines()
     (number,) = [number for number, line in enumerate(lines) if "-e '.[" in line]
     assert installed_by(shlex.split(lines[number])[1:]) == everything(*EXTRAS)
-    assert lines[number + 1].strip() == "$(NO_MENUS)"
+    assert lines[number + 1].strip() == "$(NO_MENUS)" and lines[number + 2].strip() == "$(WRAP)"
     assert any(line.startswith("NO_MENUS") and "labextension disable" in line and "nbgrader" in line for line in lines)
 
 
