@@ -26,11 +26,11 @@ from lmrl_lab import benchmark_tables as tables
 from lmrl_lab.agent import Agent, load_agent
 from lmrl_lab.algorithms import ALGORITHMS, FROM_CLONE, configured, train
 from lmrl_lab.data import examples, generate
-from lmrl_lab.env import TASKS, unknown
+from lmrl_lab.env import TASKS, make, unknown
 from lmrl_lab.episode import Episode
 from lmrl_lab.evaluation import evaluate, start_groups
 from lmrl_lab.files import code_hash, write_atomically
-from lmrl_lab.simulators import ChatPolicy, SimulatorError
+from lmrl_lab.simulators import ChatPolicy
 from lmrl_lab.training import processes
 
 TEMPERATURES = (1.0, 0.0)  # of the two evaluations of a cell: sampled and greedy
@@ -72,6 +72,9 @@ class Benchmark:
         self.tasks = _in_order("task", self.tasks or TASKS, list(TASKS))
         self.algorithms = _in_order("algorithm", self.algorithms or USUAL, [*ALGORITHMS, "few_shot"])
         _in_order("algorithm", self.settings, list(ALGORITHMS))
+        if idle := [f"{algorithm}.bc_steps" for algorithm, own in self.settings.items() if "bc_steps" in own]:
+            raise ValueError(f"{', '.join(idle)}: all cells of a task and seed start from one clone; its steps are bc.steps or "
+                             "filtered_bc.steps")
         if self.few_shot is not None and "few_shot" not in self.algorithms:
             self.algorithms.append("few_shot")
         if self.few_shot is None and ("few_shot" in self.algorithms or self.examples):
@@ -99,6 +102,8 @@ class Benchmark:
         """All that a cell's numbers depend on, as it reads in a file."""
         card = TASKS[cell.task]
         record = {**cell._asdict(), "episodes": self.episodes or card.evaluation_episodes, **self._circumstances}
+        if (black := _opponent(cell.task)) is not None:
+            record["opponent"] = black
         if cell.algorithm == "few_shot":
             record |= {"model": self.few_shot, "examples": self.examples}
         else:
@@ -156,7 +161,7 @@ class Benchmark:
                 try:
                     self._play(cell, data)
                     tell(tables.line(self._begun(cell)))
-                except (ValueError, FloatingPointError, SimulatorError) as error:  # the other cells are worth having
+                except (ValueError, FloatingPointError, RuntimeError) as error:  # out of memory, too: the others are worth having
                     failed.append(f"{cell} failed: {error}")
                     tell(failed[-1])
         csv, written = csv or self.folder / "benchmark.csv", {}
@@ -274,6 +279,15 @@ def _in_order(kind: str, names: Iterable[str], known: list[str]) -> list[str]:
         if name not in known:
             raise unknown(kind, name, known)
     return sorted(set(names), key=known.index)
+
+
+def _opponent(task: str) -> str | None:
+    """Who plays the other side, where that depends on what is installed."""
+    env = make(task)
+    try:
+        return getattr(env, "opponent", None)
+    finally:
+        env.close()
 
 
 def circumstances() -> dict:

@@ -27,7 +27,8 @@ Conversation = list[dict[str, str]]
 
 
 class SimulatorError(RuntimeError):
-    """A language model gave no usable answer: what failed and how often it was tried. Never holds a key or a header.
+    """The other side of a game, a language model or a chess engine, gave no usable answer: what failed and how often it was
+    tried. Never holds a key or a header.
 
     episodes: where it comes out of `rollout`, the Episodes that were finished by then.
     """

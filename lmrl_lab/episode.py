@@ -6,6 +6,7 @@ Everything that plays leaves Episodes and everything that learns eats them; noth
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import math
 import os
@@ -108,6 +109,15 @@ class Episode:
             return cls(**{**record, "turns": turns})
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an episode: {error}") from None
+
+
+def episodes_hash(episodes: Iterable[Episode]) -> str:
+    """16 hex digits that are the same for the same turns and rewards in the same order."""
+    digest = hashlib.sha256()
+    for episode in episodes:
+        digest.update(repr([(turn.text, turn.is_action, turn.reward) for turn in episode.turns]).encode())
+        digest.update(repr((episode.task, episode.terminated, episode.truncated, episode.success)).encode())
+    return digest.hexdigest()[:16]
 
 
 class _GzipFile(gzip.GzipFile):

@@ -31,7 +31,7 @@ def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[d
     interruption: games that the file holds are not played again. With it `info["player"]` holds what a policy says of
     itself in `player` (an agent: its weights and decoding; a ChatPolicy: its rules and settings). Raises EpisodeFileError
     where the file holds a game that this call does not play (of another task, policy, player, keyword, seed or option);
-    SimulatorError where a language model fails, with the games that were finished by then in its `episodes`.
+    SimulatorError where a language model or a chess engine fails, with the games that were finished by then in its `episodes`.
     """
     options = [None] * len(seeds) if options is None else list(options)
     if len(options) != len(seeds):

@@ -160,7 +160,7 @@ def fit(networks: torch.nn.Module, loss: Loss, rows: Sequence[Row], config: Trai
                        "seconds": spent + time.process_time() - begin}
                 if probing:
                     networks.eval()
-                    row.update(probe(agent))
+                    row.update(probed(probe, agent))
                     networks.train()
                     begin = time.process_time() - (row["seconds"] - spent)
                 history.append(row)
@@ -178,6 +178,11 @@ def fit(networks: torch.nn.Module, loss: Loss, rows: Sequence[Row], config: Trai
                 raise KeyboardInterrupt(stopped("step", done, config.steps, folder))
     networks.eval()
     return pd.DataFrame(history)
+
+
+def probed(probe: Callable[[object], dict[str, float]], agent) -> dict[str, float]:
+    """What the probe says, as plain numbers: a checkpoint with NumPy's in its history could not be read again."""
+    return {name: float(value) for name, value in probe(agent).items()}
 
 
 def stopped(unit: str, done: int, total: int, folder: str | os.PathLike | None) -> str:

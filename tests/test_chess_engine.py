@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import lmrl_lab as lab
+from lmrl_lab.simulators import SimulatorError
 from lmrl_lab.tasks import chess_engine as e
 from lmrl_lab.tasks.chess import spell
 
@@ -138,7 +139,7 @@ def test_an_interpreter_that_ends_ends_its_engines(fake, ending):
 def test_an_engine_that_crashes_or_talks_nonsense_is_an_error_that_says_what_to_do(fake, nothing_left, fault):
     path = fake(**fault)
     env = short_timeout(start(opponent=path)[0])  # some nonsense python-chess takes for silence
-    with pytest.raises(RuntimeError, match="built-in") as error:
+    with pytest.raises(SimulatorError, match="built-in") as error:
         for move in ("e4", "d4", "c4"):
             before = env.board.fen()
             env.step(move)
@@ -149,20 +150,20 @@ def test_an_engine_that_crashes_or_talks_nonsense_is_an_error_that_says_what_to_
 def test_an_engine_that_hangs_is_killed_and_is_an_error(fake, nothing_left, fault):
     env = short_timeout(start(opponent=fake(**fault))[0])
     began = time.monotonic()
-    with pytest.raises(RuntimeError, match="did not answer within 2 seconds"):
+    with pytest.raises(SimulatorError, match="did not answer within 2 seconds"):
         env.step("e4")
     assert time.monotonic() - began < 10 and env.board.fen() == chess.STARTING_FEN
 
 
 def test_an_engine_that_answers_an_illegal_move_is_an_error(fake, nothing_left):
     env = short_timeout(start(opponent=fake(go="print('bestmove e2e4', flush=True); continue"))[0])
-    with pytest.raises(RuntimeError, match="fake"):
+    with pytest.raises(SimulatorError, match="fake"):
         env.step("e4")
 
 
 def test_after_a_failure_the_next_move_starts_a_new_engine(fake, nothing_left, tmp_path):
     env, *_ = start(opponent=fake(go="sys.exit(3)"))
-    with pytest.raises(RuntimeError):
+    with pytest.raises(SimulatorError):
         env.step("e4")
     fake()  # repaired
     assert env.step("e4")[1:4] == (0.0, False, False)
@@ -197,7 +198,7 @@ def test_a_program_that_cannot_run_is_an_error(tmp_path, nothing_left):
     path.write_text("#!/no/such/interpreter\n")
     path.chmod(0o755)
     env, *_ = start(opponent=str(path))
-    with pytest.raises(RuntimeError, match="broken"):
+    with pytest.raises(SimulatorError, match="broken"):
         env.step("e4")
 
 

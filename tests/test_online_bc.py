@@ -3,13 +3,14 @@
 import math
 import os
 import signal
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 import lmrl_lab as lab
 from lmrl_lab.algorithms.online import collect, game_seeds
-from lmrl_lab.algorithms.online_bc import OnlineFilteredBCConfig, kept_games, summary
+from lmrl_lab.algorithms.online_bc import OnlineFilteredBCConfig, _imitate, kept_games, summary
 from lmrl_lab.episode import Episode, Turn
 from lmrl_lab.training import no_interrupt, stopped
 
@@ -52,6 +53,13 @@ def test_a_round_without_a_success_teaches_nothing(cloned):
     row = agent.history.iloc[0]
     assert row["kept"] == 0 and math.isnan(row["loss"]) and math.isnan(row["kept_return"]) and row["tokens"] == 0
     assert agent.fingerprint() == lost.fingerprint()
+
+
+def test_fewer_distinct_steps_than_processes_teach_nothing(cloned, monkeypatch):
+    """A round of one whole-transcript game among two processes: nothing to share out, and the run goes on."""
+    monkeypatch.setattr("lmrl_lab.algorithms.online_bc.processes", lambda: SimpleNamespace(num_processes=10**6))
+    won, before = [game(-1, True)], cloned.fingerprint()
+    assert _imitate(cloned.policy_model, won, cloned, OnlineFilteredBCConfig(), 1, 0) == {} and cloned.fingerprint() == before
 
 
 def test_it_learns():

@@ -183,6 +183,21 @@ def test_advantages_and_returns_against_a_loop_over_games(cloned, context):
     assert any(episode.truncated for episode in episodes)
 
 
+def test_advantages_are_not_blown_up_once_the_run_has_seen_larger_ones(cloned):
+    """Against the collapse of notebook 13: a tenth of the spread of round 3 counts as three tenths of it, not as 1."""
+    init, plain = cloned["turn"], PPOConfig(**SMALL)
+    episodes, advantages = played(init), {}
+    for name, before in (("first round", []), ("later", [1.0, 100.0, 10.0])):
+        ours = trainer(init, plain)
+        ours.state.log_history = [{"advantage_std": spread} for spread in before]
+        games, logged = ours.weigh(episodes)
+        advantages[name] = torch.cat(games.advantages)
+        assert logged["advantage_std"] < 30
+    assert advantages["first round"].std() == pytest.approx(1, abs=1e-4) and plain.whiten_floor == 0.3
+    assert (advantages["later"] * 30).tolist() == pytest.approx((advantages["first round"] * logged["advantage_std"]).tolist(),
+                                                               abs=1e-4)
+
+
 def test_micro_batches_change_nothing(cloned):
     found = []
     for size in (None, 3):
@@ -317,6 +332,10 @@ def test_another_data_set_or_setting_is_not_resumed(cloned, tmp_path):
     lab.train("ppo", "maze-po", init=cloned["turn"], out=tmp_path / "run", **SMALL)
     with pytest.raises(ValueError, match="another config"):
         lab.train("ppo", "maze-po", init=cloned["turn"], out=tmp_path / "run", resume=True, **{**SMALL, "kl_coef": 0.5})
+    told = {**SMALL, "bc_coef": 1.0, "init": cloned["turn"], "out": tmp_path / "pulled"}
+    lab.train("ppo", "maze-po", lab.generate("maze-po", 6, seed=1), **told)
+    with pytest.raises(ValueError, match="another data"):
+        lab.train("ppo", "maze-po", lab.generate("maze-po", 6, seed=2), resume=True, **told)
 
 
 @pytest.mark.parametrize("wrong, said", [

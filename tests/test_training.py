@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import lmrl_lab as lab
+from lmrl_lab.algorithms import configured
 from lmrl_lab.algorithms.bc import batch_loss, bc_loss
 from lmrl_lab.models import tiny_model
 from lmrl_lab.tasks import maze as m
@@ -239,6 +240,13 @@ def test_a_damaged_or_foreign_checkpoint_is_refused_and_kept(few, tmp_path):
     assert json.loads((tmp_path / "run" / "config.json").read_text())["algorithm"] == "bc"
 
 
+def test_what_a_probe_says_can_be_resumed_from_whatever_kind_of_number_it_is(few, tmp_path):
+    told = {"seed": 1, "out": tmp_path / "run", "probe": lambda agent: {"x": np.mean([1.0, 2.0]), "y": np.float32(3)}}
+    lab.train("bc", "maze-po", few, steps=2, **told)
+    agent = lab.train("bc", "maze-po", few, steps=2, resume=True, **told)
+    assert agent.history.iloc[-1][["x", "y"]].tolist() == [1.5, 3.0]
+
+
 def test_a_loss_that_is_not_finite_stops_with_a_hint(few):
     with pytest.raises(FloatingPointError, match="learning_rate"):
         lab.train("bc", "maze-po", few, context=1, steps=60, learning_rate=1e20, clip=1e30, warmup=1, log_every=1000)
@@ -253,6 +261,15 @@ def test_unknown_names_and_foreign_data_are_errors(few):
         lab.train("bc", "maze-fo", few)
     with pytest.raises(ValueError, match="no causal language model"):
         lab.train("bc", "maze-po", few, model="/nowhere/model")
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "grpo"])
+def test_without_trl_the_error_says_how_to_get_it(monkeypatch, algorithm):
+    for name in [name for name in sys.modules if f"{name}.".startswith("trl.") or name == f"lmrl_lab.algorithms.{algorithm}"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "trl", None)
+    with pytest.raises(ValueError, match=f"{algorithm} needs TRL.*pip install 'trl>="):
+        configured(algorithm, "maze-fo", {})
 
 
 def test_filtered_bc_trains_on_the_kept_part_only(few):

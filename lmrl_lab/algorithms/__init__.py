@@ -13,7 +13,7 @@ from accelerate.utils import broadcast_object_list
 
 from lmrl_lab.data import generate
 from lmrl_lab.env import TASKS, unknown
-from lmrl_lab.episode import Episode
+from lmrl_lab.episode import Episode, episodes_hash
 from lmrl_lab.files import write_atomically
 from lmrl_lab.tokens import check_context
 
@@ -27,6 +27,7 @@ ALGORITHMS = {
     "online_filtered_bc": ("lmrl_lab.algorithms.online_bc", "OnlineFilteredBCConfig", "train_online_filtered_bc"),
     "grpo": ("lmrl_lab.algorithms.grpo", "GRPOConfig", "train_grpo"),
 }
+TRL = "'trl>=1.10,<1.13'"
 FROM_CLONE = ("mc", "ilql", "ppo", "online_filtered_bc", "grpo")  # start from a cloned agent instead of a network
 
 
@@ -58,7 +59,7 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
     folder = Path(out) if out is not None else None
     if folder is not None:
         run = {"algorithm": algorithm, "task": task, "seed": seed, "context": context, "init": init and init.fingerprint(),
-               "model": None if model is None else str(model), "episodes": len(episodes), "config": asdict(config)}
+               "model": None if model is None else str(model), "data": episodes_hash(episodes), "config": asdict(config)}
         _on_main_process(lambda: _claim(folder, run, resume))
     told = {"seed": seed, "folder": folder, "resume": resume}
     if algorithm not in FROM_CLONE:
@@ -82,9 +83,7 @@ def train(algorithm: str, task: str, episodes: list[Episode] | None = None, *, s
                 listener(row, history)
 
     try:
-        module, _, function = ALGORITHMS[algorithm]
-        agent = getattr(importlib.import_module(module), function)(task, episodes, *begin, config, **told, callback=tell,
-                                                                   probe=probe, probe_every=probe_every)
+        agent = _part(algorithm, 2)(task, episodes, *begin, config, **told, callback=tell, probe=probe, probe_every=probe_every)
     finally:  # an interrupted run leaves its curve too
         if curve is not None:
             curve.finish()
@@ -97,13 +96,22 @@ def configured(algorithm: str, task: str, settings: Mapping[str, object]):
     """The algorithm's config: its own defaults, then the task's card's, then these settings. ValueError for unknown names."""
     if algorithm not in ALGORITHMS:
         raise unknown("algorithm", algorithm, ALGORITHMS)
-    own, (module, config, _) = TASKS[task].settings.get(algorithm, {}), ALGORITHMS[algorithm]
-    config = getattr(importlib.import_module(module), config)
+    own, config = TASKS[task].settings.get(algorithm, {}), _part(algorithm, 1)
     names = [field.name for field in fields(config)]
     for name in settings:
         if name not in names:
             raise unknown(f"setting of {algorithm}", name, names)
     return config(**{**own, **settings})
+
+
+def _part(algorithm: str, part: int):
+    """Its config (1) or its function (2), which is imported now: PPO and GRPO need TRL, which may be missing or too new."""
+    try:
+        return getattr(importlib.import_module(ALGORITHMS[algorithm][0]), ALGORITHMS[algorithm][part])
+    except ImportError as error:
+        if (error.name or "").split(".")[0] != "trl":
+            raise
+        raise ValueError(f"{algorithm} needs TRL ({error}): pip install {TRL}") from None
 
 
 def _context(card, context: str | int | None, algorithm: str, init, model) -> str | int:

@@ -35,7 +35,7 @@ from lmrl_lab.episode import Episode
 from lmrl_lab.files import write_atomically
 from lmrl_lab.models import few_threads, head, read, seeded
 from lmrl_lab.tokens import Row, Steps, collate, pack
-from lmrl_lab.training import check_length, no_interrupt, processes, stopped
+from lmrl_lab.training import check_length, no_interrupt, probed, processes, stopped
 
 # columns of the history, and what TRL or `play` calls them
 LOGGED = {"loss": "loss", "entropy": "entropy", "clip_fraction": "clip_ratio/region_mean", "grad_norm": "grad_norm",
@@ -243,7 +243,7 @@ def train_grpo(task: str, episodes: list[Episode], init: Agent, config: GRPOConf
     def tell(row: dict, history: list[dict]) -> None:
         if probe is not None and (row["step"] % probe_every == 0 or row["step"] == config.updates):
             trainer.agent.policy_model.eval()
-            row.update(probe(trainer.agent))
+            row.update(probed(probe, trainer.agent))
             trainer.agent.policy_model.train()
         if callback is not None and trainer.is_world_process_zero():
             callback(row, history)

@@ -20,7 +20,17 @@ from lmrl_lab.data import keep_best
 from lmrl_lab.env import TASKS
 from lmrl_lab.episode import Episode
 from lmrl_lab.tokens import make_rows
-from lmrl_lab.training import TrainConfig, check_length, fit, load_checkpoint, no_interrupt, processes, save_checkpoint, stopped
+from lmrl_lab.training import (
+    TrainConfig,
+    check_length,
+    fit,
+    load_checkpoint,
+    no_interrupt,
+    probed,
+    processes,
+    save_checkpoint,
+    stopped,
+)
 
 
 @dataclass
@@ -29,7 +39,7 @@ class OnlineFilteredBCConfig(OnlineConfig):
 
     learning_rate: float = 1e-3
     keep: str | float | None = None  # of a round's games: "success" or a fraction by return; None: what the task's card says
-    passes: int = 1  # over the kept games
+    passes: int = 1  # gradient steps a round: as many batches as the kept games fill, times this
     batch_size: int | None = None  # rows a gradient step; None: 8 that are whole games, or 64 single steps
 
 
@@ -67,7 +77,7 @@ def train_online_filtered_bc(task: str, episodes: list[Episode], init: Agent, co
                    "kept": len(kept) / len(games), "episodes": update * config.episodes_per_update, "tokens": tokens,
                    "seconds": spent}
             if probe is not None and (update % probe_every == 0 or update == config.updates):
-                row.update(probe(agent))
+                row.update(probed(probe, agent))
             history.append(row)
             if callback is not None and group.is_main_process:
                 callback(row, history)
@@ -95,9 +105,14 @@ def summary(games: list[Episode]) -> dict[str, float]:
 
 def _imitate(model: torch.nn.Module, kept: list[Episode], agent: Agent, config: OnlineFilteredBCConfig, update: int,
              seed: int) -> dict[str, float]:
-    """Behaviour cloning's passes over these games; the last line of its history."""
+    """Behaviour cloning on these games; the last line of its history, or nothing, where there are fewer rows than processes.
+
+    Where their distinct steps fit into one batch, every step takes all of them, with their counts (see `training.fit`).
+    """
     rows = make_rows(kept, agent.codec, agent.context, next_state=False)
     check_length(rows, model)
+    if len(rows) < processes().num_processes:
+        return {}
     size = config.batch_size or (8 if agent.context == "episode" else 64)
     steps = config.passes * math.ceil(sum(row.weight for row in rows) / size)  # equal steps are one row with their count
     told = TrainConfig(steps=steps, batch_size=size, learning_rate=config.learning_rate, warmup=0,

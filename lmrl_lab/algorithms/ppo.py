@@ -37,7 +37,7 @@ from lmrl_lab.files import write_atomically
 from lmrl_lab.heads import value_head
 from lmrl_lab.models import ValueNetwork, few_threads, head, read, save_weights, seeded, trunk
 from lmrl_lab.tokens import Row, Steps, collate, make_rows, pack
-from lmrl_lab.training import check_length, no_interrupt, processes, share, stopped
+from lmrl_lab.training import check_length, no_interrupt, probed, processes, share, stopped
 
 
 @dataclass
@@ -434,7 +434,7 @@ class _Tell(TrainerCallback):
     def on_log(self, args, state, control, **_):
         row = state.log_history[-1]
         if self.probe is not None and (row["step"] % self.probe_every == 0 or row["step"] == state.max_steps):
-            row.update(self.probe(self.agent))
+            row.update(probed(self.probe, self.agent))
         if self.callback is not None and state.is_world_process_zero:
             self.callback(row, state.log_history)
 

@@ -124,7 +124,7 @@ class ChessEnv(TextEnv):
     and `elo` are the engine's (see `UciEngine`: the first repeatable, the second not). Option `fen`: the position to start
     from, legal, White to move, not over. Source: TASKS "Chess and Chess Endgames"; the rewards are LMRL Gym's.
 
-    Raises ValueError for settings that do not exist, RuntimeError for an engine that fails.
+    Raises ValueError for settings that do not exist, SimulatorError for an engine that fails.
     """
 
     option_names = ("fen",)

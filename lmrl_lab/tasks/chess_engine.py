@@ -18,6 +18,7 @@ from pathlib import Path
 import chess
 import numpy as np
 
+from lmrl_lab.chat import SimulatorError
 from lmrl_lab.env import unknown
 from lmrl_lab.tasks import chess_tables
 
@@ -248,7 +249,7 @@ class UciEngine:
     and an empty hash table, so it depends on the position and the generator only. `elo` uses UCI_LimitStrength and
     UCI_Elo instead, at 50 ms a move: NOT repeatable, the engine seeds itself from the clock and the time is real.
 
-    Raises ValueError for a path that is no program or an `elo` the engine does not support, RuntimeError for an engine
+    Raises ValueError for a path that is no program or an `elo` the engine does not support, SimulatorError for an engine
     that crashes, does not answer within `timeout` seconds, or plays an illegal move.
     """
 
@@ -269,8 +270,8 @@ class UciEngine:
         move = self._ask(lambda: self._choose(board.copy(stack=False), rng))
         if move not in moves:
             self.close()
-            raise RuntimeError(f"the chess engine {self.path} answered {move} in {board.fen()}, which is not legal there: "
-                               "use another engine, or opponent='built-in'")
+            raise SimulatorError(f"the chess engine {self.path} answered {move} in {board.fen()}, which is not legal there: "
+                                 "use another engine, or opponent='built-in'")
         return move
 
     def close(self) -> None:
@@ -293,8 +294,8 @@ class UciEngine:
             self.close()
             raise
         self.close()
-        raise RuntimeError(f"the chess engine {self.path} {problem}: its process was ended; try again, use another engine, "
-                           "or opponent='built-in'")
+        raise SimulatorError(f"the chess engine {self.path} {problem}: its process was ended; try again, use another engine, "
+                             "or opponent='built-in'")
 
     def _start(self) -> None:
         import chess.engine
