@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -24,6 +25,25 @@ from lmrl_lab.env import TASKS
 # readable in greyscale and for colour-blind readers (Okabe and Ito)
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+class Words:
+    """A table with sentences in it: in a notebook whole and to the left, its row names in one line; as text, plain columns."""
+
+    def __init__(self, table: pd.DataFrame):
+        self.table = table
+
+    def _repr_html_(self) -> str:
+        words = [name for name in self.table if not pd.api.types.is_numeric_dtype(self.table[name])]
+        shown = self.table.style.format(precision=2, subset=[name for name in self.table if name not in words])
+        shown.set_uuid(f"words{zlib.crc32(self.table.to_csv().encode())}")  # the same output in every run
+        shown.set_properties(subset=words, **{"text-align": "left"})
+        shown.set_table_styles([{"selector": "th, td", "props": "vertical-align: top"},
+                                {"selector": "th", "props": "white-space: nowrap; text-align: left"}])
+        return shown.to_html()
+
+    def __repr__(self) -> str:
+        return self.table.to_string(float_format="{:.2f}".format)
 
 
 class Picture:
@@ -216,25 +236,26 @@ def over_turns(groups: Mapping[str, np.ndarray], ylabel: str, title: str = "") -
 def score_map(table: pd.DataFrame, title: str = "") -> Picture:
     """A benchmark as a map: tasks down, algorithms across, the normalised score as colour and the return as a number.
 
-    table: a row a task and algorithm with `mean_return` and `normalized`, in the order wanted (`benchmark_table.csv` at one
-    temperature). The colours end at 0 and 100; a cell that is not there stays white.
+    table: a row a task and algorithm (or its name) with `mean_return` and `normalized`, in the order wanted
+    (`benchmark_table.csv` at one temperature). The colours end at 0 and 100; a cell that is not there stays white.
     """
     tasks, algorithms = list(dict.fromkeys(table["task"])), list(dict.fromkeys(table["algorithm"]))
     scores, returns = (table.pivot(index="task", columns="algorithm", values=name).loc[tasks, algorithms]
                        for name in ("normalized", "mean_return"))
+    told = returns.map(lambda value: f"{value:.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}")
     figure, ax = _axes(1.6 + 1.0 * len(algorithms), 0.9 + 0.42 * len(tasks))
     shown = ax.imshow(scores.to_numpy(float), cmap="viridis", vmin=0, vmax=100, aspect="auto")
     for (r, c), score in np.ndenumerate(scores.to_numpy(float)):
         if np.isfinite(score):
-            ax.text(c, r, f"{returns.iloc[r, c]:.3g}", ha="center", va="center", fontsize=9,
+            ax.text(c, r, told.iloc[r, c], ha="center", va="center", fontsize=9,
                     color="black" if score > 60 else "white")
-    ax.set_xticks(range(len(algorithms)), [name.replace("_", "\n", 1) for name in algorithms], fontsize=9)
+    ax.set_xticks(range(len(algorithms)), [name.replace(" ", "\n", 1) for name in algorithms], fontsize=9)
     ax.set_yticks(range(len(tasks)), tasks, fontsize=9)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_title(title, fontsize=10)
     figure.colorbar(shown, ax=ax, label="score", shrink=0.9)
-    said = "; ".join(f"{task}: " + ", ".join(f"{name} {returns.loc[task, name]:.3g} ({scores.loc[task, name]:.0f})"
+    said = "; ".join(f"{task}: " + ", ".join(f"{name} {told.loc[task, name]} ({scores.loc[task, name]:.0f})"
                                              for name in algorithms if np.isfinite(scores.loc[task, name])) for task in tasks)
     return Picture(figure, f"{title or 'Scores'}: return, and in brackets the score, of each algorithm on each task. {said}.")
 

@@ -55,12 +55,19 @@ def test_groups_of_a_histogram_are_outlines_that_hide_nothing_and_one_group_is_f
     assert plots.histogram({"a": [0.0, 1.0]}, "return").figure.axes[0].patches[0].get_fill()
 
 
+def test_a_table_with_sentences_shows_them_whole_and_repeatably_and_has_a_plain_twin():
+    table = pd.DataFrame({"task": ["a<b"], "why": ["long " * 40], "value": [-1 / 3]}).set_index("task")
+    shown = plots.Words(table)
+    assert "long " * 39 in shown._repr_html_() and ">-0.33<" in shown._repr_html_() and "long " * 39 in repr(shown)
+    assert shown._repr_html_() == plots.Words(table.copy())._repr_html_() and "-0.33" in repr(shown)
+
+
 def test_a_score_map_tells_every_cell_and_leaves_missing_ones_white():
-    table = pd.DataFrame({"task": ["maze-fo", "maze-fo", "wordle"], "algorithm": ["bc", "online_filtered_bc", "bc"],
+    table = pd.DataFrame({"task": ["maze-fo", "maze-fo", "wordle"], "algorithm": ["BC", "online filtered BC", "BC"],
                           "mean_return": [-82.0, -7.25, -4.1], "normalized": [50.0, 99.5, -300.0]})
     picture = plots.score_map(table, "two tasks")
-    assert picture.alt.endswith("maze-fo: bc -82 (50), online_filtered_bc -7.25 (100); wordle: bc -4.1 (-300).")
+    assert picture.alt.endswith("maze-fo: BC -82.0 (50), online filtered BC -7.25 (100); wordle: BC -4.10 (-300).")
     [axes, _] = picture.figure.axes
-    assert sorted(text.get_text() for text in axes.texts) == ["-4.1", "-7.25", "-82"]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["bc", "online\nfiltered_bc"]
+    assert sorted(text.get_text() for text in axes.texts) == ["-4.10", "-7.25", "-82.0"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["BC", "online\nfiltered BC"]
     assert axes.images[0].get_array().mask.sum() == 1 and len(picture.png()) > 3_000
