@@ -46,7 +46,7 @@ class PPOConfig(TRLOnlineConfig):
 
     num_ppo_epochs: int = 4  # passes over a round's games
     num_mini_batches: int = 4  # gradient steps a pass
-    gamma: float = 0.99  # discount per ACTION TOKEN
+    gamma: float = 0.99  # discount per ACTION TOKEN: below 1, long texts put off what follows them, fines too
     lam: float = 0.95  # of generalised advantage estimation
     cliprange: float = 0.2  # of the probability ratio
     cliprange_value: float | None = None  # of the value's move, in the network's units; None: not clipped

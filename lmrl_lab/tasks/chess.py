@@ -442,7 +442,11 @@ _NETWORK = {"layers": 1, "width": 128, "heads": 8}
 def _settings(batch_size: int, gamma: float, games: int, ppo: dict, online: dict) -> dict[str, dict]:
     """Rewards are about 1, and so is the scale. Moves differ by hundredths in value, hence the large beta; a low gamma sets
     quick mates apart from slow ones. With little CQL beta lifts illegal tokens, whose values nothing holds down; with much,
-    Q becomes a second, worse clone."""
+    Q becomes a second, worse clone.
+
+    PPO is told one thing more on whole games, where a return is minus some hundred fines: no discount, which is per token, so
+    that texts of sixty tokens would pay (each text is fined once, however long it is, and the next fine is further away), and
+    a scale at which V's gradient does not drown the policy's."""
     clone = {"steps": 2_500, "batch_size": batch_size, "learning_rate": 5e-3}
     values = {"steps": 800, "batch_size": batch_size, "learning_rate": 2e-3, "gamma": gamma, "beta": 8.0, "cql": 0.03,
               "reward_scale": 1.0}
@@ -462,7 +466,9 @@ CARDS = {
         capability="strategy over a long game, and legality: few texts are a legal move",
         vocabulary=(*_placed(PIECES), *_RIGHTS, *SPELLING), turn_tokens=37 + 64,  # an untrained model's action may have 64
         network=_NETWORK, data_size=3_000, side_by_side=16, evaluation_episodes=64,
-        settings=_settings(256, 0.98, 16, {"updates": 30, "num_ppo_epochs": 2, "micro_batch_size": 4}, {"keep": 0.3}),
+        settings=_settings(256, 0.98, 16, {
+            "updates": 40, "num_ppo_epochs": 2, "micro_batch_size": 4, "gamma": 1.0, "reward_scale": 0.02,
+            "kl_coef": 0.001}, {"keep": 0.3}),
         references=_AGAINST["built-in" if find_stockfish() is None else "stockfish"],
         other_references={(("opponent", name),): of for name, of in _AGAINST.items()},
         paper={"BC": -22.3, "filtered BC": -56.5, "MC": -28.2, "ILQL": -21.4, "PPO": -16.0, "online filtered BC": -22.3,
