@@ -109,7 +109,9 @@ def online_curves(table: pd.DataFrame, lines: Mapping[str, Mapping[str, float]] 
     figure, axes = _axes(4.2 * len(tasks), 3.4, len(tasks))
     axes, said = np.atleast_1d(axes), []
     for ax, task in zip(axes, tasks, strict=True):
-        for n, (name, runs) in enumerate(table[table["task"] == task].groupby("algorithm", sort=False)):
+        here = table[table["task"] == task]
+        first, *_, last = here.groupby("episodes")["mean_return"].mean()
+        for n, (name, runs) in enumerate(here.groupby("algorithm", sort=False)):
             line = runs.groupby("episodes")["mean_return"].agg(["mean", "min", "max"])
             ax.plot(line.index, line["mean"], ["-", "--", "-."][n % 3], color=COLOURS[n % 7], label=name)
             ax.fill_between(line.index, line["min"], line["max"], color=COLOURS[n % 7], alpha=0.15, lw=0)
@@ -117,8 +119,9 @@ def online_curves(table: pd.DataFrame, lines: Mapping[str, Mapping[str, float]] 
                         f"in {line.index[-1]:,} games")
         for name, value in (lines or {}).get(task, {}).items():
             ax.axhline(value, color="#777", ls=":", lw=1.2)
-            ax.annotate(name, (0.01, value), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
-                        fontsize=8, color="#555")  # on the left the curves are still low
+            x, side = (0.01, "left") if abs(first - value) > abs(last - value) else (0.99, "right")  # away from the curves
+            ax.annotate(name, (x, value), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha=side,
+                        fontsize=8, color="#555")
         ax.set(title=task, xlabel="games played")
     axes[0].set_ylabel("return of the games played")
     axes[-1].legend(frameon=False, fontsize=9)
