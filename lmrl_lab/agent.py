@@ -270,6 +270,18 @@ class Agent:
             actions[i], self.last_choices[i] = text, (ids, logprobs)
         return actions
 
+    def outgrown(self, observations: list[str | None]) -> list[int]:
+        """Rows whose transcript would outgrow the model with this observation and a token more: see `rollout`'s `cut_long`.
+        Only for an agent that reads whole transcripts; a window of turns is sized by the task."""
+        if self.context != "episode" or self._session is None:
+            return []
+        limit, found = max_positions(self.policy_model), []
+        for i, text in enumerate(observations):
+            known = int(self._session.lengths[self._place[i]]) + len(self._unfed[i]) if text is not None else 0
+            if known > limit // 2 and known + len(self._encode_last([*self._turns[i], Turn(text, False)])) >= limit:
+                found.append(i)
+        return found
+
     def _choose(self, rows: list[int], legal: list) -> list[tuple[str, list[int], list[float]]]:
         """(text, token ids, log-probabilities) of an action for each of these rows, whose last turn is an observation."""
         if not rows:
@@ -292,7 +304,8 @@ class Agent:
                 ids[n].append(token)
                 logprobs[n].append(score)
             open_rows = [n for n in open_rows
-                         if ids[n][-1] not in self.codec.end_ids and len(ids[n]) < self.codec.max_action_tokens]
+                         if ids[n][-1] not in self.codec.end_ids and len(ids[n]) < self.codec.max_action_tokens
+                         and session.lengths[n] + 1 < max_positions(self.policy_model)]  # else it ends where its model does
             if not open_rows:
                 break
             pieces: list[list[int]] = [[] for _ in rows]

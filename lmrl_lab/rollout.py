@@ -19,13 +19,16 @@ from lmrl_lab.simulators import SimulatorError
 
 def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[dict | None] | None = None,
             batch: int | None = None, progress: Callable[[int], None] | None = None,
-            save_to: str | os.PathLike | None = None, **kwargs) -> list[Episode]:
+            save_to: str | os.PathLike | None = None, cut_long: bool = False, **kwargs) -> list[Episode]:
     """Play one game a seed, `batch` of them side by side (the card's number if None); Episodes in the order of the seeds.
 
     `options[i]` goes to the reset of game i, `kwargs` to `make`. `progress(n)` is told how many games are finished. The
     game and the policy's row are both seeded with seeds[i], so a game does not depend on which others play beside it; only
     a language model that draws (a `LocalModel` with a temperature above 0, most endpoints) may say something else in other
     company.
+
+    cut_long: where an agent that reads whole transcripts cannot read one any further, the game is cut at the observation
+    before (truncated, its `info["outgrown"]` true); otherwise that is a ValueError, as no result should come of it unnoticed.
 
     save_to: a plain .jsonl file to which each Episode is added when it is finished. The same call goes on after an
     interruption: games that the file holds are not played again. With it `info["player"]` holds what a policy says of
@@ -64,7 +67,7 @@ def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[d
         part = missing[begin:begin + batch]
         try:
             _play(policy, [make(task, **kwargs) for _ in part], [seeds[i] for i in part], [options[i] for i in part], name,
-                  lambda row, episode, part=part: finished(part[row], episode))
+                  lambda row, episode, part=part: finished(part[row], episode), cut_long)
         except SimulatorError as error:
             kept = (f"{done} of {len(seeds)} games are finished and kept in {save_to}; the same call goes on from there"
                     if save_to is not None else f"no game is kept in a file, as save_to=FILE would do ({done} are finished)")
@@ -144,38 +147,49 @@ def _ask_ahead(envs: list[TextEnv], observations: list[str | None], actions: lis
 
 
 def _play(policy: Policy, envs: list[TextEnv], seeds: list[int], options: list, name: str,
-          finished: Callable[[int, Episode], None]) -> None:
+          finished: Callable[[int, Episode], None], cut_long: bool) -> None:
     """Play the games to their ends; `finished` is told each row and its Episode as soon as it is over."""
-    n = len(envs)
     started = [env.reset(seed=int(seed), options=option) for env, seed, option in zip(envs, seeds, options, strict=True)]
     observations: list[str | None] = [text for text, _ in started]
     infos = [info for _, info in started]
     turns = [[Turn(text, False)] for text in observations]
-    invalid, talking = [0] * n, any(getattr(env, "simulator", None) is not None for env in envs)
+    invalid: list[list[int]] = [[] for _ in envs]
+    talking = any(getattr(env, "simulator", None) is not None for env in envs)
     policy.reset([int(seed) for seed in seeds])
     fingerprint = getattr(getattr(policy, "codec", None), "fingerprint", None)
+
+    def over(i: int, terminated: bool, outgrown: bool = False) -> None:
+        observations[i] = None
+        info = {"success": infos[i]["success"], "invalid": sum(invalid[i])}
+        if options[i]:
+            info["options"] = {k: list(v) if isinstance(v, tuple) else v for k, v in options[i].items()}
+        if fingerprint:
+            info["tokenizer"] = fingerprint
+        if outgrown:
+            info["outgrown"] = True
+        finished(i, Episode(envs[i].task, turns[i], terminated, not terminated, int(seeds[i]), name, info))
+
     try:
         while any(text is not None for text in observations):
             actions = policy.act(observations, infos)
             choices = getattr(policy, "last_choices", None)
             if talking:
                 _ask_ahead(envs, observations, actions)
+            ends: dict[int, list[bool]] = {}  # terminated, truncated
             for i, action in enumerate(actions):
                 if observations[i] is None:
                     continue
-                text, reward, terminated, truncated, infos[i] = envs[i].step(action)
+                observations[i], reward, *ends[i], infos[i] = envs[i].step(action)
                 ids, logprobs = choices[i] if choices else (None, None)
-                turns[i] += [Turn(action, True, reward, ids, logprobs), Turn(text, False)]
-                invalid[i] += infos[i]["invalid"]
-                observations[i] = None if terminated or truncated else text
-                if observations[i] is None:
-                    info = {"success": infos[i]["success"], "invalid": invalid[i]}
-                    if options[i]:
-                        info["options"] = {k: list(v) if isinstance(v, tuple) else v for k, v in options[i].items()}
-                    if fingerprint:
-                        info["tokenizer"] = fingerprint
-                    finished(i, Episode(envs[i].task, turns[i], terminated, truncated and not terminated,
-                                        int(seeds[i]), name, info))
+                turns[i] += [Turn(action, True, reward, ids, logprobs), Turn(observations[i], False)]
+                invalid[i].append(infos[i]["invalid"])
+            long = policy.outgrown(observations) if cut_long and hasattr(policy, "outgrown") else []
+            for i, (terminated, truncated) in ends.items():
+                if i in long and not terminated and len(turns[i]) > 3:  # else there is nothing before it
+                    del turns[i][-2:], invalid[i][-1]
+                    over(i, terminated=False, outgrown=True)
+                elif terminated or truncated:
+                    over(i, terminated)
     finally:
         for env in envs:
             env.close()

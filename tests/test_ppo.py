@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,8 @@ from lmrl_lab.algorithms import online
 from lmrl_lab.algorithms.ppo import MultiTurnPPOTrainer, PPOConfig, gae, penalized, ppo_loss, whitened
 from lmrl_lab.episode import Episode, Turn
 from lmrl_lab.inspection import state_values, token_report
+from lmrl_lab.rollout import rollout
+from lmrl_lab.tasks import car_dealer
 from lmrl_lab.tokens import make_rows
 from tests.test_agent import save_pretrained
 from tests.test_online_bc import Interrupt
@@ -296,6 +299,27 @@ def test_transformers_callbacks_are_called_and_may_stop_it(cloned):
 def without_times(path):
     frame = pd.read_csv(path)
     return frame[[name for name in frame if "seconds" not in name]]
+
+
+def test_games_that_outgrow_the_model_are_cut_and_learned_from(monkeypatch):
+    """A seller who has hardly learned to speak says up to 64 tokens a text; here its model can read 26 times 8."""
+    monkeypatch.setitem(car_dealer.CARDS, "car-dealer", replace(lab.TASKS["car-dealer"], turn_tokens=8))
+    agent = lab.train("bc", "car-dealer", lab.generate("car-dealer", 20, seed=3), seed=1, steps=1)
+    limit = agent.policy_model.config.n_positions
+    with pytest.raises(ValueError, match="outgrown the model's 208 positions"):
+        rollout(agent, "car-dealer", range(4))
+    games = online.collect(agent, range(4))
+    assert any(game.info.get("outgrown") for game in games)
+    for game in games:
+        sizes = [len(ids) for ids in agent.codec.encode(game.turns, trust_ids=True)]
+        assert sum(sizes) <= limit
+        if game.info.get("outgrown"):
+            assert game.truncated and not game.success and sum(sizes) > limit - 64 - 2 * max(sizes[::2]) - 1
+        env = lab.make("car-dealer")
+        shown = [env.reset(seed=game.seed)[0], *(env.step(action)[0] for action in game.actions)]
+        assert shown == game.observations
+    trained = lab.train("ppo", "car-dealer", init=agent, seed=0, updates=1, episodes_per_update=4)
+    assert np.isfinite(trained.history[["loss", "mean_return", "grad_norm"]].to_numpy()).all()
 
 
 def test_an_interrupted_run_goes_on_to_the_same_history(cloned, tmp_path):

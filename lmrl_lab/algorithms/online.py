@@ -74,8 +74,8 @@ def game_seeds(seed: int, update: int, number: int) -> list[int]:
 
 
 def collect(agent: Agent, seeds: Sequence[int]) -> list[Episode]:
-    """The agent's own games, sampled as it stands, a game a seed."""
-    return rollout(agent, agent.task, seeds)
+    """The agent's own games, sampled as it stands, a game a seed; cut where they outgrow its model."""
+    return rollout(agent, agent.task, seeds, cut_long=True)
 
 
 def history_frame(log_history: Sequence[dict], columns: Sequence[str]) -> pd.DataFrame:
