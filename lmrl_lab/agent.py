@@ -271,16 +271,12 @@ class Agent:
         return actions
 
     def outgrown(self, observations: list[str | None]) -> list[int]:
-        """Rows whose transcript would outgrow the model with this observation and a token more: see `rollout`'s `cut_long`.
-        Only for an agent that reads whole transcripts; a window of turns is sized by the task."""
-        if self.context != "episode" or self._session is None:
-            return []
-        limit, found = max_positions(self.policy_model), []
-        for i, text in enumerate(observations):
-            known = int(self._session.lengths[self._place[i]]) + len(self._unfed[i]) if text is not None else 0
-            if known > limit // 2 and known + len(self._encode_last([*self._turns[i], Turn(text, False)])) >= limit:
-                found.append(i)
-        return found
+        """Rows whose transcript would outgrow the model with this observation and a token more (`rollout`'s `cut_long`)."""
+        limit = max_positions(self.policy_model)
+        if self.context != "episode" or self._session is None or self._session.lengths.max() <= limit // 2:
+            return []  # a window of turns is sized by the task
+        return [i for i, text in enumerate(observations) if text is not None and limit <= len(self._unfed[i]) + len(
+            self._encode_last([*self._turns[i], Turn(text, False)])) + self._session.lengths[self._place[i]]]
 
     def _choose(self, rows: list[int], legal: list) -> list[tuple[str, list[int], list[float]]]:
         """(text, token ids, log-probabilities) of an action for each of these rows, whose last turn is an observation."""
@@ -297,15 +293,14 @@ class Agent:
             logits = logits.masked_fill(~allowed.to(logits.device), -torch.inf)  # the mask comes before the temperature
         ids: list[list[int]] = [[] for _ in rows]
         logprobs: list[list[float]] = [[] for _ in rows]
-        open_rows = list(range(len(rows)))
+        open_rows, most, limit = list(range(len(rows))), self.codec.max_action_tokens, max_positions(self.policy_model)
         while True:
             tokens, scores = self._draw(logits[open_rows], [rngs[n] for n in open_rows])
             for n, token, score in zip(open_rows, tokens, scores, strict=True):
                 ids[n].append(token)
                 logprobs[n].append(score)
-            open_rows = [n for n in open_rows
-                         if ids[n][-1] not in self.codec.end_ids and len(ids[n]) < self.codec.max_action_tokens
-                         and session.lengths[n] + 1 < max_positions(self.policy_model)]  # else it ends where its model does
+            open_rows = [n for n in open_rows if ids[n][-1] not in self.codec.end_ids and len(ids[n]) < most
+                         and session.lengths[n] + 1 < limit]  # else it ends where its model does
             if not open_rows:
                 break
             pieces: list[list[int]] = [[] for _ in rows]
