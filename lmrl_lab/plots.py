@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import html
 import io
-import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -34,13 +33,15 @@ class Words:
         self.table = table
 
     def _repr_html_(self) -> str:
-        words = [name for name in self.table if not pd.api.types.is_numeric_dtype(self.table[name])]
-        shown = self.table.style.format(precision=2, subset=[name for name in self.table if name not in words])
-        shown.set_uuid(f"words{zlib.crc32(self.table.to_csv().encode())}")  # the same output in every run
-        shown.set_properties(subset=words, **{"text-align": "left"})
-        shown.set_table_styles([{"selector": "th, td", "props": "vertical-align: top"},
-                                {"selector": "th", "props": "white-space: nowrap; text-align: left"}])
-        return shown.to_html()
+        def cell(value, tag: str = "td") -> str:
+            side = "right" if isinstance(value, (int, float, np.number)) else "left"
+            text = html.escape(f"{value:.2f}" if isinstance(value, (float, np.floating)) else str(value))
+            nowrap = "white-space:nowrap;" if tag == "th" else ""  # styles in place: those of a <style> are lost on GitHub
+            return f'<{tag} style="text-align:{side};vertical-align:top;{nowrap}">{text}</{tag}>'
+
+        head = "".join(cell(name, "th") for name in (self.table.index.name or "", *self.table))
+        rows = "".join(f"<tr>{cell(name, 'th')}{''.join(map(cell, row))}</tr>" for name, *row in self.table.itertuples())
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     def __repr__(self) -> str:
         return self.table.to_string(float_format="{:.2f}".format)
