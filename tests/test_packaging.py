@@ -14,6 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from lmrl_lab.algorithms import TRL
 from wheels import build_wheel
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,6 +111,7 @@ def test_only_trl_has_an_upper_bound():
 
     assert {name for name, requirement in EVERY if bounds(requirement) - {">="}} == {"trl"}
     assert bounds(EXTRAS["trl"]["trl"]) == {">=", "<"}
+    assert Requirement(TRL.strip("'")) == EXTRAS["trl"]["trl"]  # what the error says to install where it is missing
 
 
 def test_torch_is_pinned_in_the_constraints_only():
