@@ -271,7 +271,7 @@ class Agent:
         return actions
 
     def outgrown(self, observations: list[str | None]) -> list[int]:
-        """Rows whose transcript would outgrow the model with this observation and a token more (`rollout`'s `cut_long`)."""
+        """Rows whose transcript would outgrow the model with this observation and a token more, see `rollout`."""
         limit = max_positions(self.policy_model)
         if self.context != "episode" or self._session is None or self._session.lengths.max() <= limit // 2:
             return []  # a window of turns is sized by the task

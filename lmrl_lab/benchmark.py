@@ -222,7 +222,8 @@ class Benchmark:
                 "temperature": temperature, "cpu_seconds": time.process_time() - begin[0],
                 "wall_seconds": time.monotonic() - begin[1], "returns": [game.total_return for game in games],
                 "success": [int(game.success) for game in games], "invalid": [game.info.get("invalid", 0) for game in games],
-                "length": [len(game.actions) for game in games], "starts": start_groups(games)})
+                "length": [len(game.actions) for game in games], "starts": start_groups(games),
+                "outgrown": [i for i, game in enumerate(games) if game.info.get("outgrown")]})
         self._write(cell, record | {"plays": plays})
 
     # ------------------------------------------------------------------------------------------------ what it says of itself

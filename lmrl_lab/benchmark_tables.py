@@ -18,9 +18,9 @@ from lmrl_lab.evaluation import bootstrap_interval, interval_over_seeds
 from lmrl_lab.files import write_atomically
 
 ORDER = [*ALGORITHMS, "few_shot"]
-# algorithm -> its name in the cards' `paper`; GPT-4 was shown the rules and examples
-PAPER = {"bc": "BC", "filtered_bc": "filtered BC", "mc": "MC", "ilql": "ILQL", "ppo": "PPO",
-         "online_filtered_bc": "online filtered BC", "few_shot": "GPT-4"}
+# algorithm -> its name in pictures and in the cards' `paper`; GPT-4 was shown the rules and examples
+NAMES = {"bc": "BC", "filtered_bc": "filtered BC", "mc": "MC", "ilql": "ILQL", "ppo": "PPO",
+         "online_filtered_bc": "online filtered BC", "grpo": "GRPO", "few_shot": "GPT-4"}
 
 
 def by_seed(records: Iterable[dict]) -> pd.DataFrame:
@@ -28,7 +28,8 @@ def by_seed(records: Iterable[dict]) -> pd.DataFrame:
 
     Returns in task units; interval: 95%, as a Score's; invalid_rate: a share of actions. train_cpu_seconds: those of the
     clone that it starts from (`start`) included; eval_cpu_seconds: of this row's games; wall_seconds: of training and these
-    games; tokens: action tokens that the training has seen, with their weights.
+    games; tokens: action tokens that the training has seen, with their weights; outgrown: games longer than the agent can read,
+    in which it said nothing from there on.
     """
     rows = []
     for record in records:
@@ -43,7 +44,7 @@ def by_seed(records: Iterable[dict]) -> pd.DataFrame:
                 "success_rate": np.mean(play["success"]), "invalid_rate": sum(play["invalid"]) / sum(play["length"]),
                 "mean_length": np.mean(play["length"]), "train_cpu_seconds": train.get("cpu_seconds", 0.0),
                 "eval_cpu_seconds": play["cpu_seconds"], "wall_seconds": train.get("wall_seconds", 0.0) + play["wall_seconds"],
-                "tokens": train.get("tokens", 0.0)})
+                "tokens": train.get("tokens", 0.0), "outgrown": len(play.get("outgrown", []))})
     return _in_order(rows)
 
 
@@ -75,7 +76,7 @@ def pooled(records: Iterable[dict]) -> pd.DataFrame:
             "cpu_seconds": np.mean([(record["train"] or {}).get("cpu_seconds", 0.0) + play["cpu_seconds"]
                                     for record, play in members]),
             "seed_low": min(means), "seed_high": max(means),
-            "paper": TASKS[task].paper.get(PAPER.get(algorithm), math.nan)})
+            "paper": TASKS[task].paper.get(NAMES.get(algorithm), math.nan)})
     return _in_order(rows)
 
 

@@ -24,7 +24,8 @@ class Score:
     """What some games say about a policy.
 
     mean_return, in task units; interval: 95%, by bootstrap over the games; normalized: 0 / 50 / 100 as on the card;
-    success_rate: share of games won; invalid_rate: share of ACTIONS that were invalid; mean_length: actions a game.
+    success_rate: share of games won; invalid_rate: share of ACTIONS that were invalid; mean_length: actions a game;
+    outgrown: games that an agent could not read to their end, and in which it said nothing from there on, see `rollout`.
     """
 
     task: str
@@ -37,12 +38,13 @@ class Score:
     invalid_rate: float
     mean_length: float
     seed: int | None = None
+    outgrown: int = 0
 
     def __str__(self) -> str:
         low, high = self.interval
         return (f"{self.policy} on {self.task}: return {self.mean_return:.2f} (95% {low:.2f} to {high:.2f}), score "
                 f"{self.normalized:.1f}, success {self.success_rate:.0%}, invalid {self.invalid_rate:.1%}, "
-                f"{self.episodes} games")
+                f"{self.episodes} games" + f", {self.outgrown} of them longer than the agent can read" * (self.outgrown > 0))
 
     def _repr_html_(self) -> str:
         from lmrl_lab.plots import score_table
@@ -128,7 +130,8 @@ def score(episodes: Sequence[Episode], seed: int | None = None, policy: str | No
                  bootstrap_interval(returns, groups=start_groups(episodes)),
                  references.normalize(mean) if references else float("nan"),
                  float(np.mean([episode.success for episode in episodes])),
-                 sum(episode.info.get("invalid", 0) for episode in episodes) / actions, actions / len(episodes), seed)
+                 sum(episode.info.get("invalid", 0) for episode in episodes) / actions, actions / len(episodes), seed,
+                 sum(episode.info.get("outgrown", False) for episode in episodes))
 
 
 def evaluate(policy, task: str, episodes: int | None = None, seed: int = 1, return_episodes: bool = False,
@@ -151,7 +154,8 @@ def evaluate(policy, task: str, episodes: int | None = None, seed: int = 1, retu
     if not isinstance(n, int) or n < 1:
         raise ValueError(f"episodes is a number of games, at least 1, not {episodes!r}")
     options = card.evaluation_options(n, **accepted_by(card.evaluation_options, kwargs)) if card.evaluation_options else None
-    played = rollout(policy, task, [1_000_000 * seed + i for i in range(n)], options, save_to=save_to, **kwargs)
+    seeds = [1_000_000 * seed + i for i in range(n)]
+    played = rollout(policy, task, seeds, options, save_to=save_to, outgrown="silent", **kwargs)
     result = score(played, seed)
     return (result, played) if return_episodes else result
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lmrl_lab.env import TASKS, TextEnv, make
+from lmrl_lab.env import TASKS, TextEnv, make, unknown
 from lmrl_lab.episode import Episode, EpisodeFileError, Turn, append_episode
 from lmrl_lab.policies import Policy
 from lmrl_lab.simulators import SimulatorError
@@ -19,7 +19,7 @@ from lmrl_lab.simulators import SimulatorError
 
 def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[dict | None] | None = None,
             batch: int | None = None, progress: Callable[[int], None] | None = None,
-            save_to: str | os.PathLike | None = None, cut_long: bool = False, **kwargs) -> list[Episode]:
+            save_to: str | os.PathLike | None = None, outgrown: str = "raise", **kwargs) -> list[Episode]:
     """Play one game a seed, `batch` of them side by side (the card's number if None); Episodes in the order of the seeds.
 
     `options[i]` goes to the reset of game i, `kwargs` to `make`. `progress(n)` is told how many games are finished. The
@@ -27,8 +27,9 @@ def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[d
     a language model that draws (a `LocalModel` with a temperature above 0, most endpoints) may say something else in other
     company.
 
-    cut_long: where an agent that reads whole transcripts cannot read one any further, the game is cut at the observation
-    before (truncated, its `info["outgrown"]` true); otherwise that is a ValueError, as no result should come of it unnoticed.
+    outgrown: what happens where an agent that reads whole transcripts cannot read one any further. "raise": a ValueError, as no
+    result should come of it unnoticed; "cut": the game is cut at the observation before (truncated); "silent": the agent says
+    nothing from then on, and the game goes by its own rules. Of the latter two `info["outgrown"]` is true.
 
     save_to: a plain .jsonl file to which each Episode is added when it is finished. The same call goes on after an
     interruption: games that the file holds are not played again. With it `info["player"]` holds what a policy says of
@@ -39,6 +40,8 @@ def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[d
     options = [None] * len(seeds) if options is None else list(options)
     if len(options) != len(seeds):
         raise ValueError(f"{len(seeds)} seeds and {len(options)} options")
+    if outgrown not in ("raise", "cut", "silent"):
+        raise unknown("way with outgrown games", outgrown, ("raise", "cut", "silent"))
     batch = TASKS[task].side_by_side if batch is None else batch
     name, episodes = getattr(policy, "name", type(policy).__name__), [None] * len(seeds)
     keywords = {key: getattr(value, "spec", value) for key, value in kwargs.items()}
@@ -67,7 +70,7 @@ def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[d
         part = missing[begin:begin + batch]
         try:
             _play(policy, [make(task, **kwargs) for _ in part], [seeds[i] for i in part], [options[i] for i in part], name,
-                  lambda row, episode, part=part: finished(part[row], episode), cut_long)
+                  lambda row, episode, part=part: finished(part[row], episode), outgrown)
         except SimulatorError as error:
             kept = (f"{done} of {len(seeds)} games are finished and kept in {save_to}; the same call goes on from there"
                     if save_to is not None else f"no game is kept in a file, as save_to=FILE would do ({done} are finished)")
@@ -147,31 +150,33 @@ def _ask_ahead(envs: list[TextEnv], observations: list[str | None], actions: lis
 
 
 def _play(policy: Policy, envs: list[TextEnv], seeds: list[int], options: list, name: str,
-          finished: Callable[[int, Episode], None], cut_long: bool) -> None:
+          finished: Callable[[int, Episode], None], outgrown: str) -> None:
     """Play the games to their ends; `finished` is told each row and its Episode as soon as it is over."""
     started = [env.reset(seed=int(seed), options=option) for env, seed, option in zip(envs, seeds, options, strict=True)]
     observations: list[str | None] = [text for text, _ in started]
     infos = [info for _, info in started]
     turns = [[Turn(text, False)] for text in observations]
     invalid: list[list[int]] = [[] for _ in envs]
+    long: set[int] = set()  # the rows of games that the agent cannot read any further
     talking = any(getattr(env, "simulator", None) is not None for env in envs)
     policy.reset([int(seed) for seed in seeds])
     fingerprint = getattr(getattr(policy, "codec", None), "fingerprint", None)
 
-    def over(i: int, terminated: bool, outgrown: bool = False) -> None:
+    def over(i: int, terminated: bool) -> None:
         observations[i] = None
         info = {"success": infos[i]["success"], "invalid": sum(invalid[i])}
         if options[i]:
             info["options"] = {k: list(v) if isinstance(v, tuple) else v for k, v in options[i].items()}
         if fingerprint:
             info["tokenizer"] = fingerprint
-        if outgrown:
+        if i in long:
             info["outgrown"] = True
         finished(i, Episode(envs[i].task, turns[i], terminated, not terminated, int(seeds[i]), name, info))
 
     try:
         while any(text is not None for text in observations):
-            actions = policy.act(observations, infos)
+            said = policy.act([None if i in long else text for i, text in enumerate(observations)], infos)
+            actions = ["" if i in long else action for i, action in enumerate(said)]
             choices = getattr(policy, "last_choices", None)
             if talking:
                 _ask_ahead(envs, observations, actions)
@@ -180,14 +185,17 @@ def _play(policy: Policy, envs: list[TextEnv], seeds: list[int], options: list, 
                 if observations[i] is None:
                     continue
                 observations[i], reward, *ends[i], infos[i] = envs[i].step(action)
-                ids, logprobs = choices[i] if choices else (None, None)
+                ids, logprobs = choices[i] if choices and i not in long else (None, None)
                 turns[i] += [Turn(action, True, reward, ids, logprobs), Turn(observations[i], False)]
                 invalid[i].append(infos[i]["invalid"])
-            long = policy.outgrown(observations) if cut_long and hasattr(policy, "outgrown") else []
+            if outgrown != "raise" and hasattr(policy, "outgrown"):
+                ways = 1 if outgrown == "cut" else 2  # after a game that is cut the value of its last observation is asked, too
+                long.update(policy.outgrown([None if i in long or any(ends.get(i, [True])[:ways]) else text
+                                             for i, text in enumerate(observations)]))
             for i, (terminated, truncated) in ends.items():
-                if i in long and not terminated and len(turns[i]) > 3:  # else there is nothing before it
+                if outgrown == "cut" and i in long and len(turns[i]) > 3:  # else there is nothing before it
                     del turns[i][-2:], invalid[i][-1]
-                    over(i, terminated=False, outgrown=True)
+                    over(i, terminated=False)
                 elif terminated or truncated:
                     over(i, terminated)
     finally:

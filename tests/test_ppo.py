@@ -308,6 +308,22 @@ def test_games_that_outgrow_the_model_are_cut_and_learned_from(monkeypatch):
     limit = agent.policy_model.config.n_positions
     with pytest.raises(ValueError, match="outgrown the model's 208 positions"):
         rollout(agent, "car-dealer", range(4))
+    quiet = rollout(agent, "car-dealer", range(4), outgrown="silent")
+    assert any(game.info.get("outgrown") for game in quiet)
+    for game in quiet:
+        sizes = np.cumsum([len(ids) for ids in agent.codec.encode(game.turns, trust_ids=True)])
+        silent = [not turn.text and turn.token_ids is None for turn in game.turns if turn.is_action]
+        read = sizes[::2][:len(silent)]  # up to each observation, while it speaks
+        assert silent == sorted(silent) and game.info.get("outgrown", False) == any(silent)
+        assert [size >= limit for size, quiet in zip(read, silent) if not quiet] == [False] * silent.count(False)
+        assert not any(silent) or read[silent.index(True)] >= limit
+        env = lab.make("car-dealer")
+        assert [env.reset(seed=game.seed)[0], *(env.step(action)[0] for action in game.actions)] == game.observations
+    score, played = lab.evaluate(agent, "car-dealer", 4, return_episodes=True)
+    assert score.outgrown == sum(game.info.get("outgrown", False) for game in played) > 0
+    assert f"4 games, {score.outgrown} of them longer than the agent can read" in str(score)
+    with pytest.raises(ValueError, match="cut, raise, silent"):
+        rollout(agent, "car-dealer", [0], outgrown="quiet")
     games = online.collect(agent, range(4))
     assert any(game.info.get("outgrown") for game in games)
     for game in games:

@@ -75,7 +75,7 @@ def game_seeds(seed: int, update: int, number: int) -> list[int]:
 
 def collect(agent: Agent, seeds: Sequence[int]) -> list[Episode]:
     """The agent's own games, sampled as it stands, a game a seed; cut where they outgrow its model."""
-    return rollout(agent, agent.task, seeds, cut_long=True)
+    return rollout(agent, agent.task, seeds, outgrown="cut")
 
 
 def history_frame(log_history: Sequence[dict], columns: Sequence[str]) -> pd.DataFrame:

@@ -12,14 +12,17 @@ import numpy as np
 import pandas as pd
 
 from lmrl_lab.agent import Agent
-from lmrl_lab.algorithms import train
+from lmrl_lab.algorithms import configured, train
 from lmrl_lab.algorithms.bc import BCConfig, train_bc
+from lmrl_lab.algorithms.online import game_seeds
 from lmrl_lab.data import generate
 from lmrl_lab.env import TASKS
 from lmrl_lab.episode import Turn
 from lmrl_lab.evaluation import bootstrap_interval, evaluate
 from lmrl_lab.models import tiny_model
 from lmrl_lab.results import FOLDER, once, trained
+from lmrl_lab.results import agent as committed
+from lmrl_lab.rollout import rollout
 from lmrl_lab.tasks import chess as chess_task
 from lmrl_lab.tasks import chess_engine, chess_tables
 
@@ -30,6 +33,8 @@ METHODS = {"bc": ("bc", {}, None), "filtered_bc": ("filtered_bc", {}, None), "mc
 CODE = chess_task, chess_engine, chess_tables, sys.modules[__name__]
 FULL = list(METHODS)[:4]  # of full chess, where the filtered clone is the worse one
 LADDER = ((100, 800, 128), (800, 800, 128), (3_000, 800, 128), (3_000, 800, 64))  # full chess: games, steps, width of BC
+PPO = {"the card's": {}, "discount .99": {"gamma": 0.99}, "rewards as they are": {"reward_scale": 1.0, "kl_coef": 0.05},
+       "both": {"gamma": 0.99, "reward_scale": 1.0, "kl_coef": 0.05}}  # kl_coef goes with the rewards: fifty times as large
 GAMES, STEPS = (100, 1_000, 30_000), 300  # of BC in the endgames
 
 
@@ -215,5 +220,36 @@ def moves_told(agent: Agent, episodes: list) -> pd.DataFrame:
                          for (k, text), action in zip(asked, said, strict=True)])
 
 
-EXPERIMENTS = {"chess": full_chess, "chess_endgames": chess_endgames, "chess_endgames_illegal": chess_endgames_illegal,
-               "chess_endgames_texts": chess_endgames_texts}
+def chess_ppo(seeds: list[int]) -> dict[str, pd.DataFrame]:
+    """PPO in whole games against the built-in engine from the committed clone: the card's settings, and what a discount below 1
+    and rewards that are not scaled down do to it; a row a round, with what the texts of its games are like. See `once`."""
+    rows = []
+    for seed in seeds:
+        for name in PPO:
+            rows += once(f"chess-ppo-{name}-{seed}", functools.partial(ppo_rounds, name, seed), *CODE)
+            print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False), flush=True)
+    return {"chess_ppo": pd.DataFrame(rows)}
+
+
+def ppo_rounds(name: str, seed: int, rounds: int = 20) -> list[dict]:
+    from lmrl_lab.algorithms.ppo import MultiTurnPPOTrainer  # needs TRL
+    said = []
+
+    class Watched(MultiTurnPPOTrainer):
+        def play(self, update):
+            games = rollout(self.agent, "chess", game_seeds(self.seed, update, self.config.episodes_per_update),
+                            outgrown="cut", opponent="built-in")
+            texts = [turn for game in games for turn in game.turns if turn.is_action]
+            said.append({"texts": len(texts), "text_tokens": np.mean([len(turn.logprobs) for turn in texts]),
+                         "illegal": sum(game.info["invalid"] for game in games) / len(texts)})
+            return games
+
+    trainer = Watched(committed("bc-chess"), configured("ppo", "chess", {"updates": rounds, **PPO[name]}), seed=seed)
+    trainer.train()
+    kept = ["step", "mean_return", "entropy", "kl", "value_error", "grad_norm", "seconds"]
+    return [{"setting": name, "seed": seed, **row, **own}
+            for row, own in zip(trainer.history[kept].to_dict("records"), said, strict=True)]
+
+
+EXPERIMENTS = {"chess": full_chess, "chess_ppo": chess_ppo, "chess_endgames": chess_endgames,
+               "chess_endgames_illegal": chess_endgames_illegal, "chess_endgames_texts": chess_endgames_texts}
