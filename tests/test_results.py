@@ -8,6 +8,7 @@ import pytest
 
 import lmrl_lab as lab
 from lmrl_lab import results
+from lmrl_lab.algorithms import configured
 from lmrl_lab.results import chess as chess_results
 from lmrl_lab.results import dialogue as dialogue_results
 from lmrl_lab.results import once, trained
@@ -99,6 +100,14 @@ def test_the_online_tables_have_a_row_a_run_and_a_row_a_round(own_cache, monkeyp
     assert runs["updates"].tolist() == [1, 2, 1, 2] and runs["algorithm"].tolist() == ["ppo"] * 2 + ["online_filtered_bc"] * 2
     assert curves["step"].tolist() == [1, 1] and curves["episodes"].tolist() == [64, 64]
     assert runs["last_tenth"].tolist()[0] == curves["mean_return"].tolist()[0]
+
+
+def test_what_ppo_says_in_chess_is_counted_in_its_own_games():
+    assert all(configured("ppo", "chess", own) for own in chess_results.PPO.values())
+    [row] = chess_results.ppo_rounds("card", 1, rounds=1)
+    fines, spent = row["illegal"] * row["texts"], -16 * row["mean_return"]  # an illegal text costs 1, and so does a lost game
+    assert fines == pytest.approx(round(fines)) and fines <= spent + 1e-6 and spent <= fines + 16 + 1e-6
+    assert row["text_tokens"] * row["texts"] == pytest.approx(row["tokens"]) and 1 < row["text_tokens"] < 64
 
 
 def test_how_far_from_a_sale_values_tell_it_is_counted_back_from_the_end(monkeypatch):

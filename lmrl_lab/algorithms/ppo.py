@@ -46,7 +46,7 @@ class PPOConfig(TRLOnlineConfig):
 
     num_ppo_epochs: int = 4  # passes over a round's games
     num_mini_batches: int = 4  # gradient steps a pass
-    gamma: float = 0.99  # discount per ACTION TOKEN: below 1, long texts put off what follows them, fines too
+    gamma: float = 0.99  # discount per ACTION TOKEN
     lam: float = 0.95  # of generalised advantage estimation
     cliprange: float = 0.2  # of the probability ratio
     cliprange_value: float | None = None  # of the value's move, in the network's units; None: not clipped
@@ -55,7 +55,7 @@ class PPOConfig(TRLOnlineConfig):
     entropy_coef: float = 0.0  # weight of an entropy bonus
     bc_coef: float = 0.0  # weight of a BC loss on the offline data: the paper's cure for policies that unlearn
     bc_batch_size: int = 32  # rows of that data a gradient step, over all processes
-    reward_scale: float = 0.1  # the networks see rewards times this
+    reward_scale: float = 0.1  # the networks see rewards times this; V's gradient drowns the policy's where returns are in tens
     whiten_floor: float = 0.3  # advantages are divided by at least this share of the run's largest standard deviation so far
 
     def __post_init__(self):
