@@ -102,6 +102,30 @@ def test_the_online_tables_have_a_row_a_run_and_a_row_a_round(own_cache, monkeyp
     assert runs["last_tenth"].tolist()[0] == curves["mean_return"].tolist()[0]
 
 
+def test_what_is_changed_in_ppo_is_changed_and_nothing_else(own_cache, monkeypatch):
+    asked = []
+
+    def history(algorithm, task, episodes, seed, init=None, **settings):
+        asked.append((algorithm, task, seed, init and init.name, settings))
+        curve = pd.DataFrame({"mean_return": [-80.0, -7.0, -9.0, -30.0], "grad_norm": [3.0, 2.0, 1.0, 1.0], "entropy": 1.0,
+                              "kl": 0.5, "approx_kl": 0.25})
+        return SimpleNamespace(name=algorithm, history=curve)
+
+    monkeypatch.setattr("lmrl_lab.algorithms.train", history)
+    rows = online_results.ppo_scale([3])["ppo_scale"]
+    assert rows["setting"].tolist() == list(online_results.SCALES) and set(rows["seed"]) == {3}
+    told = dict(best_tenth=-7, last_tenth=-30, reached=2, falls=1, worst=-30, grad_norm=3)
+    assert all(row.items() >= told.items() for row in rows.to_dict("records"))
+    assert asked[0] == ("bc", "maze-fo", 3, None, {})
+    assert asked[1:] == [("ppo", "maze-fo", 3, "bc", {"updates": 60, **own}) for own in online_results.SCALES.values()]
+    asked.clear()
+    cures = online_results.ppo_stability([3])["ppo_stability"]
+    assert cures["cure"].tolist() == list(online_results.CURES) and set(cures["largest_step"]) == {0.25}
+    assert asked[1][-1] == {"updates": 60, "learning_rate": 3e-3, "whiten_floor": 0.0}
+    assert asked[2][-1] == {"updates": 60, "learning_rate": 1e-3, "whiten_floor": 0.0}
+    assert all(configured("ppo", "maze-fo", own) for *_, own in asked[1:])
+
+
 def test_what_ppo_says_in_chess_is_counted_in_its_own_games():
     assert all(configured("ppo", "chess", own) for own in chess_results.PPO.values())
     [row] = chess_results.ppo_rounds("card", 1, rounds=1)

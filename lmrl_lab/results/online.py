@@ -27,6 +27,9 @@ CURES = {
     "entropy .02": {"entropy_coef": 0.02}, "value weight .1": {"vf_coef": 0.1}, "reward scale .01": {"reward_scale": 0.01},
     "256 games": {"episodes_per_update": 256}, "whitening floor .3": {"whiten_floor": 0.3},
     "floor .3, rate 3e-4": {"whiten_floor": 0.3, "learning_rate": 3e-4}}
+AS_THEY_ARE = {"reward_scale": 1.0, "kl_coef": 0.1}  # kl_coef goes with the rewards
+SCALES = {"rewards times .1": {}, "rewards as they are": AS_THEY_ARE,
+          "rewards as they are, V's loss times .01": {**AS_THEY_ARE, "vf_coef": 0.005}}
 
 
 def maze_online(seeds: list[int]) -> dict[str, pd.DataFrame]:
@@ -47,14 +50,29 @@ def maze_online(seeds: list[int]) -> dict[str, pd.DataFrame]:
 
 def ppo_stability(seeds: list[int]) -> dict[str, pd.DataFrame]:
     """PPO on maze-fo, 60 rounds, where it collapses, and with one thing changed at a time: a row a cure and seed."""
-    rows = []
-    methods = {**BC, **{cure: ("ppo", {"updates": 60, **COLLAPSE, **change}, "BC") for cure, change in CURES.items()}}
+    rows = _changed(seeds, {cure: {**COLLAPSE, **change} for cure, change in CURES.items()}, _stability)
+    return {"ppo_stability": pd.DataFrame(rows)}
+
+
+def ppo_scale(seeds: list[int]) -> dict[str, pd.DataFrame]:
+    """PPO on maze-fo at default settings, 60 rounds, and with rewards that are not scaled down: the gradients of V and policy
+    meet in the trunk, and the larger one is followed. A row a setting and seed; grad_norm: the first round's, before it is clipped."""
+    rows = _changed(seeds, SCALES, lambda history, setting, seed: [
+        {"setting": setting, "seed": seed, **tenths(history["mean_return"]), **falls(history["mean_return"]),
+         "grad_norm": history["grad_norm"].iloc[0]}])
+    return {"ppo_scale": pd.DataFrame(rows)}
+
+
+def _changed(seeds: list[int], changes: dict[str, dict], told: Callable[[pd.DataFrame, str, int], list[dict]]) -> list[dict]:
+    """PPO on maze-fo, 60 rounds, with each of these changes: what is `told` of its history."""
+    rows, methods = [], {**BC, **{name: ("ppo", {"updates": 60, **own}, "BC") for name, own in changes.items()}}
     for seed in seeds:
         agent = _maker(methods, "maze-fo", seed)
-        for cure in CURES:
-            rows += once(f"stability-{cure}-{seed}", functools.partial(_stability, agent, cure, seed), *CODE)
+        for name in changes:
+            rows += once(f"ppo-{name}-{seed}", lambda agent=agent, name=name, seed=seed: told(
+                agent(name).history, name, seed), *CODE)
             print(pd.DataFrame(rows[-1:]).round(2).to_string(index=False), flush=True)
-    return {"ppo_stability": pd.DataFrame(rows)}
+    return rows
 
 
 def _maker(methods: dict[str, tuple], task: str, seed: int) -> Callable[[str], Agent]:
@@ -77,8 +95,7 @@ def _run(agent: Callable[[str], Agent], method: str, task: str, seed: int) -> li
                      "cpu_seconds": player.spent, "tokens": history["tokens"].iloc[-1], **parts}]
 
 
-def _stability(agent: Callable[[str], Agent], cure: str, seed: int) -> list[dict]:
-    history = agent(cure).history
+def _stability(history: pd.DataFrame, cure: str, seed: int) -> list[dict]:
     return [{"cure": cure, "seed": seed, **tenths(history["mean_return"]), **falls(history["mean_return"]),
              "entropy": history["entropy"].iloc[-1], "kl": history["kl"].iloc[-1], "largest_step": history["approx_kl"].max()}]
 
@@ -96,4 +113,4 @@ def falls(returns: pd.Series, good: float = -8.5, bad: float = -10.0) -> dict[st
             "falls": int((reached < bad).sum()) if len(reached) else float("nan"), "worst": reached.min()}
 
 
-EXPERIMENTS = {"maze_online": maze_online, "ppo_stability": ppo_stability}
+EXPERIMENTS = {"maze_online": maze_online, "ppo_stability": ppo_stability, "ppo_scale": ppo_scale}
