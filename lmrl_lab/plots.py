@@ -100,6 +100,31 @@ def learning_curves(histories: Mapping[str, pd.DataFrame | Sequence[pd.DataFrame
     return Picture(figure, f"{title or metric}: {metric} against {x}. " + "; ".join(said) + ".")
 
 
+def run_curves(runs: Mapping[str, pd.DataFrame], panels: Mapping[str, str], logarithmic: Sequence[str] = (),
+               lowest: float = 1e-5) -> Picture:
+    """Several columns of several histories: two panels a row, a line a run.
+
+    runs: name -> history; panels: column -> title; logarithmic: columns with a logarithmic scale, cut off at `lowest`.
+    """
+    figure, said = Figure(figsize=(5.4, 0.5 + 1.65 * ((len(panels) + 1) // 2)), layout="constrained"), []
+    axes = figure.subplots((len(panels) + 1) // 2, 2, sharex=True, squeeze=False).flat
+    for ax, (column, title) in zip(axes, panels.items(), strict=False):
+        for n, (name, history) in enumerate(runs.items()):
+            ax.plot(history["step"], history[column], ["-", "--", ":", "-."][n % 4], color=COLOURS[n % 7], lw=1.2, label=name)
+        if column in logarithmic:
+            ax.set_yscale("log")
+            ax.set_ylim(bottom=max(ax.get_ylim()[0], lowest))
+        ax.set_title(title, fontsize=9)
+        ax.tick_params(labelsize=8)
+        ax.spines[["top", "right"]].set_visible(False)
+        said.append(f"{title}: " + ", ".join(f"{name} {history[column].iloc[0]:.3g} to {history[column].iloc[-1]:.3g}"
+                                             for name, history in runs.items()))
+    for ax in figure.axes[-2:]:
+        ax.set_xlabel("round")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    return Picture(figure, "Round by round, first to last. " + "; ".join(said) + ".")
+
+
 def online_curves(table: pd.DataFrame, lines: Mapping[str, Mapping[str, float]] | None = None) -> Picture:
     """Return of the games that were played to learn from, against their number: a panel a task, a line an algorithm.
 

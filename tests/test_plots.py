@@ -24,6 +24,17 @@ def test_over_turns_tells_the_mean_after_each_turn():
     assert picture.alt.endswith("best: 400, 15, 1.")
 
 
+def test_run_curves_have_a_panel_a_column_and_a_line_a_run():
+    runs = {name: pd.DataFrame({"step": [1, 2], "mean_return": [-80.0, last], "kl": [0.0, 1e-9]})
+            for name, last in (("a", -7.0), ("b", -30.0))}
+    picture = plots.run_curves(runs, {"mean_return": "return", "kl": "KL"}, ["kl"])
+    assert picture.alt == ("Round by round, first to last. return: a -80 to -7, b -80 to -30; KL: a 0 to 1e-09, b 0 to 1e-09.")
+    left, right = picture.figure.axes
+    assert [line.get_ydata().tolist() for line in left.lines] == [[-80, -7], [-80, -30]] and left.get_yscale() == "linear"
+    assert right.get_yscale() == "log" and right.get_ylim()[0] == 1e-5
+    assert [text.get_text() for text in picture.figure.legends[0].get_texts()] == ["a", "b"]
+
+
 @pytest.mark.parametrize("tasks", [["maze-fo"], ["maze-fo", "maze-po"]])
 def test_online_curves_average_the_seeds_of_each_task_and_draw_what_was_named(tasks):
     table = pd.DataFrame([{"task": task, "algorithm": name, "seed": seed, "episodes": 64 * n, "mean_return": level + n + seed}

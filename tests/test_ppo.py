@@ -3,9 +3,11 @@
 import copy
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -299,6 +301,15 @@ def test_transformers_callbacks_are_called_and_may_stop_it(cloned):
 def without_times(path):
     frame = pd.read_csv(path)
     return frame[[name for name in frame if "seconds" not in name]]
+
+
+@pytest.mark.parametrize(("scale", "loud"), [(0.1, False), (1.0, True)])
+def test_a_first_gradient_that_is_v_s_alone_is_told(cloned, scale, loud):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        lab.train("ppo", "maze-po", init=cloned["turn"], seed=0, updates=2, episodes_per_update=8, reward_scale=scale)
+    said = [str(w.message) for w in told if "reward_scale" in str(w.message)]
+    assert len(said) == loud and all(re.match(r"the gradient has norm \d\d+ and is cut to 1: ", text) for text in said)
 
 
 def test_games_that_outgrow_the_model_are_cut_and_learned_from(monkeypatch):

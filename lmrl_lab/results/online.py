@@ -56,7 +56,7 @@ def ppo_stability(seeds: list[int]) -> dict[str, pd.DataFrame]:
 
 def ppo_scale(seeds: list[int]) -> dict[str, pd.DataFrame]:
     """PPO on maze-fo at default settings, 60 rounds, and with rewards that are not scaled down: the gradients of V and policy
-    meet in the trunk, and the larger one is followed. A row a setting and seed; grad_norm: the first round's, before it is clipped."""
+    meet in the trunk, and the larger one is followed. A row a setting and seed; grad_norm: the first round's, not clipped."""
     rows = _changed(seeds, SCALES, lambda history, setting, seed: [
         {"setting": setting, "seed": seed, **tenths(history["mean_return"]), **falls(history["mean_return"]),
          "grad_norm": history["grad_norm"].iloc[0]}])
