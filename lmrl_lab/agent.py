@@ -270,13 +270,16 @@ class Agent:
             actions[i], self.last_choices[i] = text, (ids, logprobs)
         return actions
 
-    def outgrown(self, observations: list[str | None]) -> list[int]:
-        """Rows whose transcript would outgrow the model with this observation and a token more, see `rollout`."""
-        limit = max_positions(self.policy_model)
-        if self.context != "episode" or self._session is None or self._session.lengths.max() <= limit // 2:
-            return []  # a window of turns is sized by the task
-        return [i for i, text in enumerate(observations) if text is not None and limit <= len(self._unfed[i]) + len(
-            self._encode_last([*self._turns[i], Turn(text, False)])) + self._session.lengths[self._place[i]]]
+    def outgrown(self, observations: list[str | None], infos: list[dict], room: int = 0) -> list[int]:
+        """Rows whose transcript, with this observation, leaves less than `room` positions of the model, see `rollout`."""
+        limit, found = max_positions(self.policy_model), []
+        for i in (i for i, text in enumerate(observations) if text is not None and self.context == "episode"):
+            size = len(self._unfed[i]) + (int(self._session.lengths[self._place[i]]) if self._turns[i] else 0)
+            size += len(self._encode_last([*self._turns[i], Turn(observations[i], False)]))
+            spelled = infos[i].get("legal_actions") if self.decoding.legal_only else None
+            if size + max([room, *(len(self.codec.action_ids(action)) - 1 for action in spelled or [])]) > limit:
+                found.append(i)
+        return found
 
     def _choose(self, rows: list[int], legal: list) -> list[tuple[str, list[int], list[float]]]:
         """(text, token ids, log-probabilities) of an action for each of these rows, whose last turn is an observation."""
@@ -420,7 +423,6 @@ class Agent:
             turns = _retold(turns)
             probe.reset(list(range(seed, seed + n)))
             probe._turns = [list(turns) for _ in range(n)]
-            probe._session = None
             if self.context == "episode":
                 probe._unfed = [[t for ids in self.codec.encode(turns[:-1], trust_ids=True) for t in ids] for _ in range(n)]
             with few_threads(self.policy_model):
@@ -446,8 +448,7 @@ class Agent:
             save_weights(partial / "policy", self.policy_model, self.codec)
             values = None if self.value_model is None else save_values(partial / "value", self.value_model)
             record = {"format": 1, "task": self.task, "name": self.name, "context": self.context,
-                      "decoding": asdict(self.decoding), "value": values,
-                      "files": folder_hashes(partial)}
+                      "decoding": asdict(self.decoding), "value": values, "files": folder_hashes(partial)}
             (partial / "agent.json").write_text(json.dumps(record, indent=1))
             if folder.exists():
                 old = partial.with_suffix(".old")

@@ -52,8 +52,8 @@ def pooled(records: Iterable[dict]) -> pd.DataFrame:
     """A row a task, algorithm and temperature, its seeds together, each counting the same.
 
     interval: 95%, over seeds and games, see `interval_over_seeds`; cpu_seconds: the mean over seeds of training and these
-    games; seed_low, seed_high: the lowest and the highest seed's mean return; paper: the return that LMRL Gym (arXiv
-    2311.18232) reports, in its own version of the task.
+    games; outgrown: as in `by_seed`; seed_low, seed_high: the lowest and the highest seed's mean return; paper: the return that
+    LMRL Gym (arXiv 2311.18232) reports, in its own version of the task.
     """
     groups: dict[tuple, list[tuple[dict, dict]]] = {}
     for record in records:
@@ -75,7 +75,7 @@ def pooled(records: Iterable[dict]) -> pd.DataFrame:
             "invalid_rate": sum(sum(play["invalid"]) for play in plays) / sum(sum(play["length"]) for play in plays),
             "cpu_seconds": np.mean([(record["train"] or {}).get("cpu_seconds", 0.0) + play["cpu_seconds"]
                                     for record, play in members]),
-            "seed_low": min(means), "seed_high": max(means),
+            "outgrown": sum(len(play.get("outgrown", [])) for play in plays), "seed_low": min(means), "seed_high": max(means),
             "paper": TASKS[task].paper.get(NAMES.get(algorithm), math.nan)})
     return _in_order(rows)
 
@@ -91,7 +91,9 @@ def line(record: dict) -> str:
     """A finished cell in a line."""
     asked, seconds = record["configuration"], (record["train"] or {}).get("cpu_seconds", 0.0)
     returns = ", ".join(f"{np.mean(play['returns']):.2f} at temperature {play['temperature']}" for play in record["plays"])
-    return f"{asked['task']} {asked['algorithm']} seed {asked['seed']}: return {returns}; trained in {seconds:.0f} CPU s"
+    long = sum(len(play.get("outgrown", [])) for play in record["plays"])
+    return (f"{asked['task']} {asked['algorithm']} seed {asked['seed']}: return {returns}; trained in {seconds:.0f} CPU s"
+            + f"; {long} games longer than the agent can read" * (long > 0))
 
 
 def _in_order(rows: list[dict]) -> pd.DataFrame:

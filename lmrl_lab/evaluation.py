@@ -25,7 +25,7 @@ class Score:
 
     mean_return, in task units; interval: 95%, by bootstrap over the games; normalized: 0 / 50 / 100 as on the card;
     success_rate: share of games won; invalid_rate: share of ACTIONS that were invalid; mean_length: actions a game;
-    outgrown: games that an agent could not read to their end, and in which it said nothing from there on, see `rollout`.
+    outgrown: games that an agent could not read to their end and said nothing from there on, see `rollout`.
     """
 
     task: str
@@ -131,16 +131,17 @@ def score(episodes: Sequence[Episode], seed: int | None = None, policy: str | No
                  references.normalize(mean) if references else float("nan"),
                  float(np.mean([episode.success for episode in episodes])),
                  sum(episode.info.get("invalid", 0) for episode in episodes) / actions, actions / len(episodes), seed,
-                 sum(episode.info.get("outgrown", False) for episode in episodes))
+                 sum(episode.info.get("outgrown") == "silent" for episode in episodes))
 
 
 def evaluate(policy, task: str, episodes: int | None = None, seed: int = 1, return_episodes: bool = False,
-             save_to: str | os.PathLike | None = None, **kwargs):
+             save_to: str | os.PathLike | None = None, outgrown: str = "silent", **kwargs):
     """Play `episodes` games (the card's number if None) and return a Score (and the Episodes, if asked).
 
     policy: an Agent, any Policy, or the name of one of the task's scripted policies. Game i has seed
     1,000,000 * seed + i, and the card's evaluation options (the maze: every start cell in turn). `kwargs` go to `make`,
-    `batch` to `rollout`. save_to: a .jsonl file that keeps finished games and from which the same call goes on, see `rollout`.
+    `batch` to `rollout`. save_to: a .jsonl file that keeps finished games and from which the same call goes on, and `outgrown`:
+    see `rollout`.
     """
     card = TASKS[task]
     if isinstance(policy, str):
@@ -155,7 +156,7 @@ def evaluate(policy, task: str, episodes: int | None = None, seed: int = 1, retu
         raise ValueError(f"episodes is a number of games, at least 1, not {episodes!r}")
     options = card.evaluation_options(n, **accepted_by(card.evaluation_options, kwargs)) if card.evaluation_options else None
     seeds = [1_000_000 * seed + i for i in range(n)]
-    played = rollout(policy, task, seeds, options, save_to=save_to, outgrown="silent", **kwargs)
+    played = rollout(policy, task, seeds, options, save_to=save_to, outgrown=outgrown, **kwargs)
     result = score(played, seed)
     return (result, played) if return_episodes else result
 

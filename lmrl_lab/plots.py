@@ -113,14 +113,18 @@ def run_curves(runs: Mapping[str, pd.DataFrame], panels: Mapping[str, str], loga
             ax.plot(history["step"], history[column], ["-", "--", ":", "-."][n % 4], color=COLOURS[n % 7], lw=1.2, label=name)
         if column in logarithmic:
             ax.set_yscale("log")
-            ax.set_ylim(bottom=max(ax.get_ylim()[0], lowest))
+            bottom, top = ax.get_ylim()
+            ax.set_ylim(max(bottom, lowest), max(top, 10 * lowest))
         ax.set_title(title, fontsize=9)
         ax.tick_params(labelsize=8)
         ax.spines[["top", "right"]].set_visible(False)
         said.append(f"{title}: " + ", ".join(f"{name} {history[column].iloc[0]:.3g} to {history[column].iloc[-1]:.3g}"
                                              for name, history in runs.items()))
+    for ax in figure.axes[len(panels):]:
+        ax.remove()
     for ax in figure.axes[-2:]:
         ax.set_xlabel("round")
+        ax.tick_params(labelbottom=True)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return Picture(figure, "Round by round, first to last. " + "; ".join(said) + ".")
 
@@ -155,11 +159,14 @@ def online_curves(table: pd.DataFrame, lines: Mapping[str, Mapping[str, float]] 
 
 
 def score_table(scores: Sequence) -> pd.DataFrame:
-    """Scores as a table, a row each: return, its 95% interval (NaN: too few games), normalised score, success, invalid, games."""
+    """Scores as a table, a row each: return, its 95% interval (NaN: too few games), normalised score, success, invalid, games;
+    where there are some, games that a policy could not read to their end."""
     intervals = [f"{s.interval[0]:.2f} to {s.interval[1]:.2f}".replace("nan to nan", "too few games") for s in scores]
+    long = any(s.outgrown for s in scores)
     return pd.DataFrame([{"policy": s.policy, "return": f"{s.mean_return:.2f}",
                           "95% interval": interval, "score": f"{s.normalized:.1f}",
-                          "success": f"{s.success_rate:.0%}", "invalid": f"{s.invalid_rate:.1%}", "games": s.episodes}
+                          "success": f"{s.success_rate:.0%}", "invalid": f"{s.invalid_rate:.1%}", "games": s.episodes,
+                          **({"too long to read": s.outgrown} if long else {})}
                          for s, interval in zip(scores, intervals, strict=True)]).set_index("policy")
 
 

@@ -29,7 +29,8 @@ def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[d
 
     outgrown: what happens where an agent that reads whole transcripts cannot read one any further. "raise": a ValueError, as no
     result should come of it unnoticed; "cut": the game is cut at the observation before (truncated); "silent": the agent says
-    nothing from then on, and the game goes by its own rules. Of the latter two `info["outgrown"]` is true.
+    nothing from then on, and the game goes by its own rules. The latter two stand in such a game's `info["outgrown"]`. A window
+    of turns that is too long is always an error.
 
     save_to: a plain .jsonl file to which each Episode is added when it is finished. The same call goes on after an
     interruption: games that the file holds are not played again. With it `info["player"]` holds what a policy says of
@@ -51,7 +52,7 @@ def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[d
         env.close()
     player = getattr(policy, "player", None) if save_to is not None else None
     if save_to is not None:
-        for i, episode in _saved(Path(save_to), task, (name, player), seeds, options, keywords):
+        for i, episode in _saved(Path(save_to), task, (name, player), seeds, options, keywords, outgrown):
             episodes[i] = episode
     missing = [i for i, episode in enumerate(episodes) if episode is None]
     done = len(seeds) - len(missing)
@@ -80,7 +81,8 @@ def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[d
     return episodes
 
 
-def _saved(path: Path, task: str, who: tuple, seeds: Sequence[int], options: list, keywords: dict) -> list[tuple[int, Episode]]:
+def _saved(path: Path, task: str, who: tuple, seeds: Sequence[int], options: list, keywords: dict,
+           outgrown: str) -> list[tuple[int, Episode]]:
     """(which game, Episode) for each whole line of a file that `rollout` has written; who: (policy's name, player or None).
 
     Only a file that belongs to this call is mended: a half last line is taken off, one that lacks its newline gets it.
@@ -112,6 +114,9 @@ def _saved(path: Path, task: str, who: tuple, seeds: Sequence[int], options: lis
         if episode.task != task:
             raise EpisodeFileError(f"{path}, line {number}: an episode of '{episode.task}', not of '{task}'")
         info = episode.info
+        if info.get("outgrown") not in (None, outgrown):
+            raise EpisodeFileError(f"{path}, line {number}: a game that its player could not read to its end, "
+                                   f"\"{info['outgrown']}\" and not \"{outgrown}\"; save to another file")
         games = wanted.get(label(episode.policy, info.get("player"), info.get("keywords", {}), episode.seed,
                                  info.get("options", {})))
         if not games:
@@ -157,7 +162,7 @@ def _play(policy: Policy, envs: list[TextEnv], seeds: list[int], options: list, 
     infos = [info for _, info in started]
     turns = [[Turn(text, False)] for text in observations]
     invalid: list[list[int]] = [[] for _ in envs]
-    long: set[int] = set()  # the rows of games that the agent cannot read any further
+    long, can_tell = set(), hasattr(policy, "outgrown")  # rows of games that the agent cannot read any further
     talking = any(getattr(env, "simulator", None) is not None for env in envs)
     policy.reset([int(seed) for seed in seeds])
     fingerprint = getattr(getattr(policy, "codec", None), "fingerprint", None)
@@ -170,11 +175,13 @@ def _play(policy: Policy, envs: list[TextEnv], seeds: list[int], options: list, 
         if fingerprint:
             info["tokenizer"] = fingerprint
         if i in long:
-            info["outgrown"] = True
+            info["outgrown"] = outgrown
         finished(i, Episode(envs[i].task, turns[i], terminated, not terminated, int(seeds[i]), name, info))
 
     try:
         while any(text is not None for text in observations):
+            if outgrown == "silent" and can_tell:
+                long.update(policy.outgrown([None if i in long else text for i, text in enumerate(observations)], infos))
             said = policy.act([None if i in long else text for i, text in enumerate(observations)], infos)
             actions = ["" if i in long else action for i, action in enumerate(said)]
             choices = getattr(policy, "last_choices", None)
@@ -188,12 +195,12 @@ def _play(policy: Policy, envs: list[TextEnv], seeds: list[int], options: list, 
                 ids, logprobs = choices[i] if choices and i not in long else (None, None)
                 turns[i] += [Turn(action, True, reward, ids, logprobs), Turn(observations[i], False)]
                 invalid[i].append(infos[i]["invalid"])
-            if outgrown != "raise" and hasattr(policy, "outgrown"):
-                ways = 1 if outgrown == "cut" else 2  # after a game that is cut the value of its last observation is asked, too
-                long.update(policy.outgrown([None if i in long or any(ends.get(i, [True])[:ways]) else text
-                                             for i, text in enumerate(observations)]))
+            if outgrown == "cut" and can_tell:  # a token more: the value after the last observation is asked
+                going_on = [text if i in ends and not ends[i][0] and len(turns[i]) > 3 else None  # else nothing is before it
+                            for i, text in enumerate(observations)]
+                long.update(policy.outgrown(going_on, infos, 1))
             for i, (terminated, truncated) in ends.items():
-                if outgrown == "cut" and i in long and len(turns[i]) > 3:  # else there is nothing before it
+                if i in long and outgrown == "cut":
                     del turns[i][-2:], invalid[i][-1]
                     over(i, terminated=False)
                 elif terminated or truncated:

@@ -22,7 +22,7 @@ from lmrl_lab import benchmark_tables as tables
 from lmrl_lab.__main__ import main
 from lmrl_lab.benchmark import Benchmark, differences
 from lmrl_lab.evaluation import interval_over_seeds
-from lmrl_lab.tasks import maze
+from lmrl_lab.tasks import car_dealer, maze
 from tests.chat_server import Answer, ChatServer
 
 SETTINGS = {"bc": {"steps": 20, "batch_size": 32}, "mc": {"steps": 4, "batch_size": 32, "checkpoint_every": 2}}
@@ -356,12 +356,24 @@ def test_pooled_numbers_by_hand():
         "interval_low": low, "interval_high": high, "normalized": pytest.approx(normalize(-52.5)),
         "normalized_low": normalize(low), "normalized_high": normalize(high), "success_rate": pytest.approx((1 / 4 + 1 / 2) / 2),
         "invalid_rate": pytest.approx(6 / (4 * 4 + 2 * 8)), "cpu_seconds": pytest.approx((12 + 32) / 2), "seed_low": -80.0,
-        "seed_high": -25.0, "paper": -37.7}
+        "seed_high": -25.0, "outgrown": 0, "paper": -37.7}
     one, two = tables.by_seed(records).to_dict("records")
     assert (one["seed"], two["seed"]) == (0, 1) and one["mean_return"] == -25 and two["mean_length"] == 8
     assert one["train_cpu_seconds"] == 10 and one["eval_cpu_seconds"] == 2 and one["wall_seconds"] == 23 and one["tokens"] == 7
     records[0]["plays"][0]["outgrown"] = [1]  # a record made before games were counted has none: there it was an error
-    assert tables.by_seed(records)["outgrown"].tolist() == [0, 1]
+    assert tables.by_seed(records)["outgrown"].tolist() == [0, 1] and tables.pooled(records)["outgrown"].tolist() == [1]
+    assert [tables.line(one).endswith("; 1 games longer than the agent can read") for one in records] == [True, False]
+
+
+def test_games_that_outgrow_an_agent_are_played_and_counted(tmp_path, monkeypatch):
+    monkeypatch.setitem(car_dealer.CARDS, "car-dealer", replace(lab.TASKS["car-dealer"], turn_tokens=8, data_size=20))
+    own = {"bc": {"steps": 1}}
+    assert Benchmark(tmp_path, ["car-dealer"], ["bc"], [1], 4, own).run(tell=lambda line: None) == []
+    agent = lab.load_agent(tmp_path / "runs" / "car-dealer-bc-1")
+    scores = [lab.evaluate(agent.with_decoding(temperature=t), "car-dealer", 4, seed=1) for t in (1.0, 0.0)]
+    rows = pd.read_csv(tmp_path / "benchmark.csv", comment="#")
+    assert rows["outgrown"].tolist() == [score.outgrown for score in scores] and scores[0].outgrown > 0
+    assert rows["mean_return"].tolist() == pytest.approx([score.mean_return for score in scores])
 
 
 def test_games_of_fixed_starts_are_drawn_within_their_starts():

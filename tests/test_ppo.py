@@ -19,11 +19,13 @@ from hypothesis import strategies as st
 from transformers import TrainerCallback
 
 import lmrl_lab as lab
+from lmrl_lab import plots
 from lmrl_lab.agent import Agent, Decoding
 from lmrl_lab.algorithms import online
 from lmrl_lab.algorithms.ppo import MultiTurnPPOTrainer, PPOConfig, gae, penalized, ppo_loss, whitened
-from lmrl_lab.episode import Episode, Turn
+from lmrl_lab.episode import Episode, EpisodeFileError, Turn
 from lmrl_lab.inspection import state_values, token_report
+from lmrl_lab.models import tiny_model
 from lmrl_lab.rollout import rollout
 from lmrl_lab.tasks import car_dealer
 from lmrl_lab.tokens import make_rows
@@ -309,7 +311,7 @@ def test_a_first_gradient_that_is_v_s_alone_is_told(cloned, scale, loud):
         warnings.simplefilter("always")
         lab.train("ppo", "maze-po", init=cloned["turn"], seed=0, updates=2, episodes_per_update=8, reward_scale=scale)
     said = [str(w.message) for w in told if "reward_scale" in str(w.message)]
-    assert len(said) == loud and all(re.match(r"the gradient has norm \d\d+ and is cut to 1: ", text) for text in said)
+    assert len(said) == loud and all(re.match(r"the first gradient has norm \d\d+; ", text) for text in said)
 
 
 def test_games_that_outgrow_the_model_are_cut_and_learned_from(monkeypatch):
@@ -325,13 +327,18 @@ def test_games_that_outgrow_the_model_are_cut_and_learned_from(monkeypatch):
         sizes = np.cumsum([len(ids) for ids in agent.codec.encode(game.turns, trust_ids=True)])
         silent = [not turn.text and turn.token_ids is None for turn in game.turns if turn.is_action]
         read = sizes[::2][:len(silent)]  # up to each observation, while it speaks
-        assert silent == sorted(silent) and game.info.get("outgrown", False) == any(silent)
-        assert [size >= limit for size, quiet in zip(read, silent) if not quiet] == [False] * silent.count(False)
-        assert not any(silent) or read[silent.index(True)] >= limit
+        assert silent == sorted(silent) and game.info.get("outgrown") == ("silent" if any(silent) else None)
+        assert all(size <= limit for size, quiet in zip(read, silent) if not quiet)
+        assert not any(silent) or read[silent.index(True)] > limit
         env = lab.make("car-dealer")
         assert [env.reset(seed=game.seed)[0], *(env.step(action)[0] for action in game.actions)] == game.observations
     score, played = lab.evaluate(agent, "car-dealer", 4, return_episodes=True)
-    assert score.outgrown == sum(game.info.get("outgrown", False) for game in played) > 0
+    assert score.outgrown == sum("outgrown" in game.info for game in played) > 0
+    assert all(game.terminated or len(game.actions) == 25 for game in played)
+    assert lab.evaluate(agent, "car-dealer", 4, batch=1) == score  # whoever plays beside it
+    assert "too long to read" in plots.score_table([score]) and str(score.outgrown) in score._repr_html_()
+    with pytest.raises(ValueError, match="outgrown the model's 208 positions"):
+        lab.evaluate(agent, "car-dealer", 4, outgrown="raise")
     assert f"4 games, {score.outgrown} of them longer than the agent can read" in str(score)
     with pytest.raises(ValueError, match="cut, raise, silent"):
         rollout(agent, "car-dealer", [0], outgrown="quiet")
@@ -347,6 +354,38 @@ def test_games_that_outgrow_the_model_are_cut_and_learned_from(monkeypatch):
         assert shown == game.observations
     trained = lab.train("ppo", "car-dealer", init=agent, seed=0, updates=1, episodes_per_update=4)
     assert np.isfinite(trained.history[["loss", "mean_return", "grad_norm"]].to_numpy()).all()
+
+
+@pytest.mark.parametrize("size", range(9, 30))
+def test_an_agent_speaks_as_long_as_it_can_read(size):
+    """What may be read is read: beside a model without a limit, the games are the same up to where it is full."""
+    def agent(positions):
+        model, codec = tiny_model(replace(lab.TASKS["maze-po"], turn_tokens=positions, max_actions=0), "episode", seed=0)
+        return Agent(model, codec, "maze-po", "episode", Decoding(legal_only=True))
+
+    limited, free = agent(size), agent(500)
+    weights = limited.policy_model.state_dict()
+    weights["transformer.wpe.weight"] = free.policy_model.state_dict()["transformer.wpe.weight"][:size]
+    limited.policy_model.load_state_dict(weights)
+    free.policy_model.load_state_dict({**weights, "transformer.wpe.weight": free.policy_model.state_dict()[
+        "transformer.wpe.weight"]})
+    for mine, other in zip(rollout(limited, "maze-po", range(6), outgrown="silent"), rollout(free, "maze-po", range(6))):
+        ids = free.codec.encode(other.turns)
+        speaks = sum(np.cumsum([len(piece) for piece in ids])[:-1:2] <= size)
+        assert mine.actions[:speaks] == other.actions[:speaks] and set(mine.actions[speaks:]) <= {""}
+        assert len(mine.actions) == 100 or mine.terminated
+        cut = rollout(limited, "maze-po", [mine.seed], outgrown="cut") if size > 20 else []
+        for game in cut:
+            assert sum(len(piece) for piece in limited.codec.encode(game.turns)) < size or game.terminated
+
+
+def test_a_file_of_cut_games_is_not_taken_for_played_ones(tmp_path, monkeypatch):
+    monkeypatch.setitem(car_dealer.CARDS, "car-dealer", replace(lab.TASKS["car-dealer"], turn_tokens=8))
+    agent = lab.train("bc", "car-dealer", lab.generate("car-dealer", 20, seed=3), seed=1, steps=1)
+    seeds = [1_000_000 + i for i in range(4)]
+    rollout(agent, "car-dealer", seeds, outgrown="cut", save_to=tmp_path / "games.jsonl")
+    with pytest.raises(EpisodeFileError, match='"cut" and not "silent"'):
+        lab.evaluate(agent, "car-dealer", 4, save_to=tmp_path / "games.jsonl")
 
 
 def test_an_interrupted_run_goes_on_to_the_same_history(cloned, tmp_path):

@@ -51,4 +51,4 @@ def played(agent: Agent, task: str, seed: int, games: tuple[int, int], temperatu
 
 def entropy(games: list[Episode]) -> float:
     """Nats an action: the mean of -log(probability) over the actions that were drawn."""
-    return -float(np.mean([sum(turn.logprobs) for game in games for turn in game.turns if turn.is_action]))
+    return -float(np.mean([sum(turn.logprobs) for game in games for turn in game.turns if turn.logprobs]))
