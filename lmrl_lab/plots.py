@@ -56,8 +56,10 @@ class Picture:
     def png(self, dpi: int = 100) -> bytes:
         drawn, small = io.BytesIO(), io.BytesIO()
         self.figure.savefig(drawn, format="png", dpi=dpi, bbox_inches="tight", facecolor="white")
-        # 256 colours: a third of the bytes, in notebooks that hold a dozen pictures
-        Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+        # few colours, a third of the bytes, in notebooks that hold a dozen pictures; without a scale of colours fewer still
+        scale = any(part.get_array() is not None for ax in self.figure.axes for part in [*ax.images, *ax.collections])
+        few = Image.open(drawn).convert("RGB").quantize(256 if scale else 64, dither=Image.Dither.NONE)
+        few.save(small, "png", optimize=True)
         return small.getvalue()
 
     def save(self, path) -> None:

@@ -1,8 +1,11 @@
 """Figures that notebooks share: what they draw is told in their alt text too."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import lmrl_lab as lab
 from lmrl_lab import plots
@@ -16,6 +19,16 @@ def test_return_against_entropy_averages_seeds_and_tells_every_point():
                            "MC: -1.50 at 0.00, -2.50 at 2.00.")
     assert [line.get_label() for line in picture.figure.axes[0].lines[:2]] == ["BC", "MC"]
     assert "<img alt=" in picture._repr_html_()
+
+
+@pytest.mark.parametrize("scale", [True, False])
+def test_a_picture_with_a_scale_of_colours_keeps_more_of_them(scale):
+    if scale:
+        picture = plots.score_map(pd.DataFrame([{"task": "wordle", "algorithm": "BC", "mean_return": -4.1, "normalized": 42.0}]))
+    else:
+        picture = plots.over_turns({"best": np.array([[400, 10, 1]])}, "words")
+    colours = len(Image.open(io.BytesIO(picture.png())).convert("RGB").getcolors(2**20))
+    assert (64 < colours <= 256) if scale else colours <= 64
 
 
 def test_over_turns_tells_the_mean_after_each_turn():

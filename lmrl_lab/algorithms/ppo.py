@@ -360,7 +360,7 @@ class MultiTurnPPOTrainer(trl_ppo.PPOTrainer):
                 logged = self.learn(games, update)
                 times.append(time.process_time())
                 spent, tokens = spent + times[3] - times[0], tokens + seen.pop("tokens")
-                if update == 1 and logged["grad_norm"] > 20 and self.accelerator.is_main_process:
+                if update == 1 and logged["grad_norm"] > 10 and self.accelerator.is_main_process:
                     warnings.warn(f"the first gradient has norm {logged['grad_norm']:.0f}; whitened advantages give 1 or so: V's "
                                   "part may drown the policy's, try a smaller reward_scale", stacklevel=2)
                 self.state.global_step = update

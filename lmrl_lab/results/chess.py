@@ -36,7 +36,7 @@ LADDER = ((100, 800, 128), (800, 800, 128), (3_000, 800, 128), (3_000, 800, 64))
 AS_THEY_ARE = {"reward_scale": 1.0, "kl_coef": 0.05}  # kl_coef goes with the rewards: fifty times the card's
 PPO = {"card": {}, "discount .99": {"gamma": 0.99}, "rewards not scaled": AS_THEY_ARE,
        "rewards not scaled, discount .99": {**AS_THEY_ARE, "gamma": 0.99},
-       "rewards not scaled, V's loss is": {**AS_THEY_ARE, "vf_coef": 0.5 * 0.02**2}}  # it goes with their square
+       "rewards not scaled, V's loss scaled": {**AS_THEY_ARE, "vf_coef": 0.5 * 0.02**2}}  # it goes with their square
 GAMES, STEPS = (100, 1_000, 30_000), 300  # of BC in the endgames
 
 
