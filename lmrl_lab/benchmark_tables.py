@@ -44,7 +44,7 @@ def by_seed(records: Iterable[dict]) -> pd.DataFrame:
                 "success_rate": np.mean(play["success"]), "invalid_rate": sum(play["invalid"]) / sum(play["length"]),
                 "mean_length": np.mean(play["length"]), "train_cpu_seconds": train.get("cpu_seconds", 0.0),
                 "eval_cpu_seconds": play["cpu_seconds"], "wall_seconds": train.get("wall_seconds", 0.0) + play["wall_seconds"],
-                "tokens": train.get("tokens", 0.0), "outgrown": len(play.get("outgrown", []))})
+                "tokens": train.get("tokens", 0.0), "outgrown": _outgrown([play])})
     return _in_order(rows)
 
 
@@ -75,7 +75,7 @@ def pooled(records: Iterable[dict]) -> pd.DataFrame:
             "invalid_rate": sum(sum(play["invalid"]) for play in plays) / sum(sum(play["length"]) for play in plays),
             "cpu_seconds": np.mean([(record["train"] or {}).get("cpu_seconds", 0.0) + play["cpu_seconds"]
                                     for record, play in members]),
-            "outgrown": sum(len(play.get("outgrown", [])) for play in plays), "seed_low": min(means), "seed_high": max(means),
+            "outgrown": _outgrown(plays), "seed_low": min(means), "seed_high": max(means),
             "paper": TASKS[task].paper.get(NAMES.get(algorithm), math.nan)})
     return _in_order(rows)
 
@@ -91,7 +91,7 @@ def line(record: dict) -> str:
     """A finished cell in a line."""
     asked, seconds = record["configuration"], (record["train"] or {}).get("cpu_seconds", 0.0)
     returns = ", ".join(f"{np.mean(play['returns']):.2f} at temperature {play['temperature']}" for play in record["plays"])
-    long = sum(len(play.get("outgrown", [])) for play in record["plays"])
+    long = _outgrown(record["plays"])
     return (f"{asked['task']} {asked['algorithm']} seed {asked['seed']}: return {returns}; trained in {seconds:.0f} CPU s"
             + f"; {long} games longer than the agent can read" * (long > 0))
 
@@ -101,6 +101,11 @@ def _in_order(rows: list[dict]) -> pd.DataFrame:
     tasks = list(TASKS)
     return pd.DataFrame(sorted(rows, key=lambda row: (
         tasks.index(row["task"]), ORDER.index(row["algorithm"]), -np.nan_to_num(row["temperature"]), row.get("seed", 0))))
+
+
+def _outgrown(plays: Iterable[dict]) -> int:
+    """How many games the agent could not read to their end; a record made before they were counted has none."""
+    return sum(len(play.get("outgrown", [])) for play in plays)
 
 
 def _normalized(task: str, value: float) -> float:

@@ -41,8 +41,8 @@ def rollout(policy: Policy, task: str, seeds: Sequence[int], options: Sequence[d
     options = [None] * len(seeds) if options is None else list(options)
     if len(options) != len(seeds):
         raise ValueError(f"{len(seeds)} seeds and {len(options)} options")
-    if outgrown not in ("raise", "cut", "silent"):
-        raise unknown("way with outgrown games", outgrown, ("raise", "cut", "silent"))
+    if outgrown not in (ways := ("raise", "cut", "silent")):
+        raise unknown("way with outgrown games", outgrown, ways)
     batch = TASKS[task].side_by_side if batch is None else batch
     name, episodes = getattr(policy, "name", type(policy).__name__), [None] * len(seeds)
     keywords = {key: getattr(value, "spec", value) for key, value in kwargs.items()}
